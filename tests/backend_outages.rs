@@ -1,4 +1,4 @@
-//! Temporary backend failures, in one process on embedded engines, with a clock that the test moves.
+//! Tests temporary backend failures in one process on embedded engines, with a clock that the test moves.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -36,7 +36,7 @@ impl UnusableFolder {
 /// A store fails for a minute while 30 jobs wait. If attempts counted during the outage, all jobs
 /// would be dead after five attempts with delays of 1, 2, 4 and 8 s.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_store_away_for_a_minute_costs_no_attempt() {
+async fn a_store_outage_of_a_minute_costs_no_attempt() {
     for (name, backend) in [("blobs", Backend::Blobs), ("staging", Backend::Staging)] {
         let folder = prepared_folder().await;
         let clock = Clock::manual(jiff::Timestamp::now());
@@ -45,7 +45,7 @@ async fn a_store_away_for_a_minute_costs_no_attempt() {
         for _ in 0..30 {
             waiting.push(parts.submit_picture(&read_picture("astronaut.jpg")).await.unwrap());
         }
-        let away = UnusableFolder::block(&folder.path().join(name));
+        let outage = UnusableFolder::block(&folder.path().join(name));
         let (mut paused, mut attempts) = (0, 0);
         for _ in 0..60 {
             attempts += parts.worker.run_pending().await.unwrap();
@@ -59,7 +59,7 @@ async fn a_store_away_for_a_minute_costs_no_attempt() {
         assert_eq!(records.stats().await.unwrap().dead_jobs, 0, "{name}: none of 30 is dead");
         assert!(paused > 50, "{name}: paused in {paused} of 60 seconds");
         assert!(attempts < 80, "{name}: {attempts} attempts were begun during the outage");
-        away.restore();
+        outage.restore();
         assert_all_ready(&parts, &clock, waiting.iter().map(|admitted| admitted.id)).await;
         assert!(parts.worker.breakers().failing().is_empty());
         assert!(folder.staged_files().is_empty());
@@ -80,12 +80,12 @@ async fn assert_all_ready(parts: &InProcess, clock: &Clock, uploads: impl Iterat
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn at_the_deadline_the_failing_backend_is_named_and_the_job_can_be_tried_again() {
+async fn an_upload_past_its_deadline_names_the_failing_backend_and_can_be_retried() {
     let folder = prepared_folder().await;
     let clock = Clock::manual(jiff::Timestamp::now());
     let parts = InProcess::open(&folder, clock.clone(), FailPoints::default()).await.unwrap();
     let admitted = parts.submit_picture(&read_picture("astronaut.jpg")).await.unwrap();
-    let away = UnusableFolder::block(&folder.path().join("blobs"));
+    let outage = UnusableFolder::block(&folder.path().join("blobs"));
     for _ in 0..61 {
         parts.worker.run_pending().await.unwrap();
         clock.advance(10 * SECOND);
@@ -103,7 +103,7 @@ async fn at_the_deadline_the_failing_backend_is_named_and_the_job_can_be_tried_a
     for pause in ["again in 1000 ms", "again in 2000 ms", "again in 4000 ms"] {
         assert!(pauses.iter().any(|said| said.contains(pause)), "{pause}: {pauses:?}");
     }
-    away.restore();
+    outage.restore();
     let retried = records.retry_job(admitted.message.id, 600 * SECOND).await.unwrap().unwrap();
     parts.backends.queue.publish(&retried.message).await.unwrap();
     assert_all_ready(&parts, &clock, [admitted.id].into_iter()).await;
@@ -111,7 +111,7 @@ async fn at_the_deadline_the_failing_backend_is_named_and_the_job_can_be_tried_a
 
 /// Bytes that are missing in a working store are reported as lost at once. Bytes in a store that fails are not.
 #[tokio::test(flavor = "multi_thread")]
-async fn only_bytes_that_the_store_says_are_missing_are_lost() {
+async fn bytes_are_lost_only_if_a_working_store_does_not_have_them() {
     let folder = prepared_folder().await;
     let parts = InProcess::open(&folder, Clock::system(), FailPoints::default()).await.unwrap();
     let (lost, kept) = (submit_picture(&parts).await, submit_picture(&parts).await);
@@ -139,7 +139,7 @@ async fn submit_picture(parts: &InProcess) -> UploadId {
 
 /// If a queue lost its messages, they are published again after a tenth of the deadline, and not after the deadline.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_queue_that_lost_its_messages_does_not_cost_the_uploads() {
+async fn uploads_survive_a_queue_that_lost_its_messages() {
     let folder: DataFolder = prepared_folder().await;
     let clock = Clock::manual(jiff::Timestamp::now());
     let parts = InProcess::open(&folder, clock.clone(), FailPoints::default()).await.unwrap();

@@ -1,5 +1,5 @@
-//! Invalid and hostile pictures: each gets an answer that says what was wrong, leaves nothing in staging or blobs, and
-//! costs the process almost nothing.
+//! Tests invalid and hostile pictures: each gets an answer that says what was wrong, leaves nothing in staging or
+//! blobs, and costs the process almost nothing.
 
 use std::io::Write;
 

@@ -1,4 +1,4 @@
-//! Floods of connections to a process whose limit of file descriptors is the usual limit of the system.
+//! Tests floods of connections to a process whose limit of file descriptors is the usual limit of the system.
 
 use std::net::SocketAddr;
 use std::process::Command;
@@ -127,7 +127,7 @@ async fn probes_answer_while_all_connections_are_busy() {
 
 /// A process ends within its grace period, whatever a client does meanwhile.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_client_that_does_not_finish_does_not_keep_a_process() {
+async fn an_unfinished_request_does_not_delay_the_end_of_a_process() {
     let folder = DataFolder::new();
     let settings = [
         ("CLOAKROOM__SHUTDOWN__GRACE_PERIOD", "2s"),

@@ -22,30 +22,31 @@ async fn a_picture_ends_the_same_after_a_crash_at_any_operation() {
             crashes += 1;
         }
     }
-    assert!(crashes > 20, "an upload has more operations than {crashes}");
+    assert!(crashes > 20, "only {crashes} crashes were injected, and an upload has more operations");
     println!("all {crashes} crashes led to the same final state");
 }
 
-/// Uploads a picture while `faults` are active, and checks the state after a recovery. Returns whether the process
-/// died. False means that the upload ended before the operation at which the process was to die.
+/// Uploads a picture to a process that `faults` crash at one operation. Then a new process recovers, and its final
+/// state is checked. Returns whether the first process crashed. It does not crash if the upload has fewer operations
+/// than the number in `faults`.
 async fn crash_and_recover(photograph: &[u8], faults: FailPoints) -> bool {
     let folder = prepared_folder().await;
     let clock = Clock::manual(jiff::Timestamp::now());
 
-    let parts = InProcess::open(&folder, clock.clone(), faults.clone()).await.unwrap();
-    let acknowledged = parts.submit_picture(photograph).await;
-    parts.worker.run_pending().await.ok();
-    parts.sweeper.sweep_once().await.ok();
-    drop(parts);
-    let died = faults.has_triggered();
+    let process = InProcess::open(&folder, clock.clone(), faults.clone()).await.unwrap();
+    let acknowledged = process.submit_picture(photograph).await;
+    process.worker.run_pending().await.ok();
+    process.sweeper.sweep_once().await.ok();
+    drop(process);
+    let crashed = faults.has_triggered();
 
-    let parts = InProcess::open(&folder, clock.clone(), FailPoints::default()).await.unwrap();
-    parts.recover().await.unwrap();
+    let process = InProcess::open(&folder, clock.clone(), FailPoints::default()).await.unwrap();
+    process.recover().await.unwrap();
     // After more than an hour, orphans are deleted. Unclaimed pictures expire only after a day.
     clock.advance(Duration::from_secs(2 * 3600));
-    parts.recover().await.unwrap();
+    process.recover().await.unwrap();
 
-    let records = &parts.backends.records;
+    let records = &process.backends.records;
     let stats = records.stats().await.unwrap();
     assert_eq!((stats.queued_jobs, stats.dead_jobs, stats.pending_deletions), (0, 0, 0), "{faults:?}");
     assert_eq!(folder.staged_files(), Vec::<std::path::PathBuf>::new(), "{faults:?}");
@@ -60,13 +61,13 @@ async fn crash_and_recover(photograph: &[u8], faults: FailPoints) -> bool {
         let id = UploadId::try_from(1001).unwrap();
         let upload = records.upload(id).await.unwrap().unwrap();
         assert_eq!((upload.width, upload.height), (Some(1000), Some(872)));
-        let original = parts.backends.blobs.read(&upload.original_key.unwrap()).await.unwrap();
+        let original = process.backends.blobs.read(&upload.original_key.unwrap()).await.unwrap();
         assert_eq!(original, photograph);
         let variants = records.variants(id, 0).await.unwrap();
         let names: Vec<String> = variants.iter().map(|variant| variant.name.to_string()).collect();
         assert_eq!(names, ["25.jpg", "512.jpg", "75.jpg"], "{faults:?}");
         for variant in variants {
-            let bytes = parts.backends.blobs.read(&variant.key).await.unwrap();
+            let bytes = process.backends.blobs.read(&variant.key).await.unwrap();
             let digest = domain::hex(&Sha256::digest(&bytes));
             assert_eq!(digest, variant.sha256, "{faults:?}: {}", variant.name);
         }
@@ -74,7 +75,7 @@ async fn crash_and_recover(photograph: &[u8], faults: FailPoints) -> bool {
     } else {
         assert_eq!(folder.blob_files().len(), 0, "{faults:?}");
     }
-    died
+    crashed
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -89,27 +90,28 @@ async fn a_file_ends_the_same_after_a_crash_at_any_operation() {
             crashes += 1;
         }
     }
-    assert!(crashes > 20, "a file has more operations than {crashes}");
+    assert!(crashes > 20, "only {crashes} crashes were injected, and an upload of a file has more operations");
     println!("all {crashes} crashes led to the same final state");
 }
 
-/// Does the same as `crash_and_recover`, with a file instead of a picture.
+/// Uploads a file. Otherwise like `crash_and_recover`: a process crashes, and a new process recovers. Returns whether
+/// the first process crashed.
 async fn crash_with_file_and_recover(photograph: &[u8], faults: FailPoints) -> bool {
     let (folder, file) = (prepared_folder().await, FileId::generate());
     let clock = Clock::manual(jiff::Timestamp::now());
-    let parts = InProcess::open(&folder, clock.clone(), faults.clone()).await.unwrap();
-    let acknowledged = parts.submit_file(&file, photograph).await;
-    parts.worker.run_pending().await.ok();
-    parts.sweeper.sweep_once().await.ok();
-    drop(parts);
-    let died = faults.has_triggered();
+    let process = InProcess::open(&folder, clock.clone(), faults.clone()).await.unwrap();
+    let acknowledged = process.submit_file(&file, photograph).await;
+    process.worker.run_pending().await.ok();
+    process.sweeper.sweep_once().await.ok();
+    drop(process);
+    let crashed = faults.has_triggered();
 
-    let parts = InProcess::open(&folder, clock.clone(), FailPoints::default()).await.unwrap();
-    parts.recover().await.unwrap();
+    let process = InProcess::open(&folder, clock.clone(), FailPoints::default()).await.unwrap();
+    process.recover().await.unwrap();
     clock.advance(Duration::from_secs(2 * 3600));
-    parts.recover().await.unwrap();
+    process.recover().await.unwrap();
 
-    let records = &parts.backends.records;
+    let records = &process.backends.records;
     let stats = records.stats().await.unwrap();
     assert_eq!((stats.queued_jobs, stats.dead_jobs, stats.pending_deletions), (0, 0, 0), "{faults:?}");
     assert_eq!(folder.staged_files(), Vec::<std::path::PathBuf>::new(), "{faults:?}");
@@ -120,7 +122,7 @@ async fn crash_with_file_and_recover(photograph: &[u8], faults: FailPoints) -> b
     if found.is_some() {
         let upload = records.file_version(&file, 1).await.unwrap().unwrap().upload.unwrap();
         assert_eq!((upload.state, upload.width, upload.height), (UploadState::Ready, Some(1000), Some(872)));
-        let original = parts.backends.blobs.read(&upload.original_key.unwrap()).await.unwrap();
+        let original = process.backends.blobs.read(&upload.original_key.unwrap()).await.unwrap();
         assert!(original == photograph, "{faults:?}");
         let variants = records.variants(upload.id, 0).await.unwrap();
         let names: Vec<String> = variants.iter().map(|variant| variant.name.to_string()).collect();
@@ -129,5 +131,5 @@ async fn crash_with_file_and_recover(photograph: &[u8], faults: FailPoints) -> b
     } else {
         assert_eq!(folder.blob_files().len(), 0, "{faults:?}");
     }
-    died
+    crashed
 }

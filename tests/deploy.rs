@@ -1,5 +1,5 @@
-//! The deployment files: the program knows every setting in `docker-compose.yml`, and answers every address that the
-//! file probes.
+//! Checks the deployment files: the program knows every setting in `docker-compose.yml`, and answers every address that
+//! the file probes.
 
 use std::path::Path;
 
@@ -42,7 +42,7 @@ fn every_setting_of_the_compose_file_is_known() {
 }
 
 #[test]
-fn every_service_has_an_image_a_limit_and_a_probe_or_an_end() {
+fn every_service_has_an_image_and_a_memory_limit_and_has_a_probe_or_ends() {
     let compose = compose_file();
     let services = compose.split_once("\nservices:\n").unwrap().1.split_once("\nvolumes:\n").unwrap().0;
     let mut names = Vec::new();
@@ -77,7 +77,7 @@ fn values_of_key<'a>(text: &'a str, key: &'a str) -> impl Iterator<Item = &'a st
 
 /// A probe runs inside a container: the image contains its command, and the service listens on the probed port.
 #[test]
-fn every_probe_asks_what_is_there() {
+fn every_probe_uses_an_existing_program_and_address() {
     let compose = compose_file();
     let image = read_deploy_file("deploy/Dockerfile");
     let ours = |program: &str| image.contains(&format!(" {program} "));
@@ -106,7 +106,7 @@ fn every_probe_asks_what_is_there() {
 /// The memory of the api is enough for the maximum of concurrent uploads (docs/limits.md, "Memory"). It holds the
 /// api's own data and, for each upload, one part of a multipart upload to S3.
 #[test]
-fn the_api_has_room_for_the_uploads_that_it_lets_in() {
+fn the_api_has_memory_for_its_maximum_of_uploads() {
     let compose = compose_file();
     let (_, api) = compose.split_once("\n  api:\n").unwrap();
     let api = api.split("\n\n").next().unwrap();
@@ -120,7 +120,7 @@ fn the_api_has_room_for_the_uploads_that_it_lets_in() {
 
 /// Every address of another service names an existing service and the port of that service.
 #[test]
-fn every_address_port_and_volume_is_there() {
+fn every_address_port_and_volume_exists() {
     let compose = compose_file();
     for (service, port) in [("rabbitmq", 5672), ("postgres", 5432), ("garage", 3900)] {
         assert!(compose.contains(&format!("\n  {service}:\n")), "{service}");

@@ -19,7 +19,7 @@ fn claimant() -> Claimant {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn unclaimed_expires_and_every_byte_goes() {
+async fn an_unclaimed_picture_expires_and_its_bytes_are_deleted() {
     let folder = prepared_folder().await;
     let clock = Clock::manual(jiff::Timestamp::now());
     let parts = InProcess::open(&folder, clock.clone(), FailPoints::default()).await.unwrap();
@@ -52,7 +52,7 @@ async fn unclaimed_expires_and_every_byte_goes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_part_of_a_sweep_that_fails_keeps_no_later_one_from_being_done() {
+async fn a_failed_part_of_a_sweep_does_not_stop_the_later_parts() {
     let folder = prepared_folder().await;
     let (clock, switch) = (Clock::manual(jiff::Timestamp::now()), FailPointSwitch::default());
     let parts = InProcess::open(&folder, clock.clone(), switch.fail_points()).await.unwrap();
@@ -64,13 +64,13 @@ async fn a_part_of_a_sweep_that_fails_keeps_no_later_one_from_being_done() {
     }
     parts.sweeper.sweep_once().await.unwrap_err();
     assert_eq!(parts.backends.records.upload(id).await.unwrap().unwrap().state, UploadState::Expired);
-    assert_eq!(folder.blob_files().len(), 0, "the deletions come last, and are done");
+    assert_eq!(folder.blob_files().len(), 0, "the last part of the sweep, the deletions, ran");
     switch.clear();
     parts.sweeper.sweep_once().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn claim_and_expiry_have_one_winner() {
+async fn a_picture_is_either_claimed_or_expired() {
     let folder = prepared_folder().await;
     let clock = Clock::manual(jiff::Timestamp::now());
     let parts = InProcess::open(&folder, clock.clone(), FailPoints::default()).await.unwrap();
@@ -105,7 +105,7 @@ async fn claim_and_expiry_have_one_winner() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_waits_past_its_deadline() {
+async fn an_upload_fails_at_its_deadline() {
     let folder = prepared_folder().await;
     let clock = Clock::manual(jiff::Timestamp::now());
     let parts = InProcess::open(&folder, clock.clone(), FailPoints::default()).await.unwrap();
@@ -168,7 +168,7 @@ async fn orphans_in_staging_are_deleted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_store_that_fails_for_a_while_only_costs_time() {
+async fn a_store_outage_only_delays_an_upload() {
     let folder = prepared_folder().await;
     let clock = Clock::manual(jiff::Timestamp::now());
     let parts = InProcess::open(&folder, clock.clone(), FailPoints::default()).await.unwrap();

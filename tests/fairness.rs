@@ -14,8 +14,8 @@ use test_support::process::DataFolder;
 use tokio_util::sync::CancellationToken;
 use worker::Worker;
 
-/// In these tests a picture is heavy if its estimated processing time is longer. The estimate for [`large_gray_png`] is
-/// about 96 ms.
+/// In these tests a picture is heavy if its estimated processing time is longer than this. The estimate for
+/// [`large_gray_png`] is about 96 ms.
 pub const HEAVY_AFTER: Duration = Duration::from_millis(20);
 /// The number of pictures in a flood. More than [`QueueSettings::bulk_threshold`], so that some of
 /// them are in the queue `heavy` and some in `bulk`.
@@ -41,14 +41,15 @@ pub fn large_gray_png() -> Vec<u8> {
     file
 }
 
-/// An upload's time of settling and its owner.
+/// A settled upload.
 pub struct SettledUpload {
     pub owner: String,
+    /// When the upload was settled, in milliseconds since 1970.
     pub at: i64,
 }
 
-/// Asserts that the small pictures did not wait for the floods, which were sent first. When the
-/// last small picture was settled, at most a third of the heavy ones were settled.
+/// Asserts that the small pictures did not wait for the floods, which were sent first: at most a third of the heavy
+/// pictures were settled before the last small one.
 pub fn assert_fair(settled: &[SettledUpload], floods: usize) {
     let is_heavy = |one: &&SettledUpload| one.owner.starts_with("flood");
     let last = settled.iter().filter(|one| !is_heavy(one)).map(|one| one.at).max().unwrap();

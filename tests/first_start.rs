@@ -1,4 +1,4 @@
-//! The first start, which creates the administrator and shows the password once.
+//! Tests the first start, which creates the administrator and shows the password once.
 
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;

@@ -1,4 +1,5 @@
-//! `kill -9` in the middle of a hundred uploads. The next process settles all uploads that had been acknowledged.
+//! Kills a process with `kill -9` in the middle of a hundred uploads. The next process settles all acknowledged
+//! uploads.
 
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;

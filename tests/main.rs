@@ -11,6 +11,7 @@
 mod architecture;
 mod backend_outages;
 mod bad_pictures;
+mod commands_beside_a_server;
 mod connections;
 mod crash_points;
 mod deploy;
@@ -18,7 +19,6 @@ mod engines;
 mod expiry;
 mod fairness;
 mod first_start;
-mod jobs;
 mod kill_recovery;
 mod log_fields;
 mod module_circles;

@@ -1,5 +1,6 @@
-//! Checks that the modules of a crate do not depend on each other in circles. A module depends on what its `use`
-//! declarations and its paths that begin with `crate::` or `super::` name. Test modules do not count.
+//! Checks that the modules of a crate do not depend on each other in circles. A module depends on the modules
+//! that its `use` declarations name, and on those that its paths with `crate::` or `super::` name. Test modules do not
+//! count.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! A picture from the view of a portal: a photograph is uploaded, shown, claimed and used as an avatar.
+//! Tests a picture as a portal uses it: a photograph is uploaded, shown, claimed and used as an avatar.
 
 use picture::{Limits, probe};
 use serde_json::Value;
@@ -93,7 +93,7 @@ async fn respond_async_answers_with_a_status_location() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn health_is_told_and_metrics_are_kept() {
+async fn probes_answer_and_metrics_count_an_upload() {
     let folder = DataFolder::new();
     let process = ServerProcess::start_all_in_one(&folder, &[]);
     let portal = PortalClient::log_in(&process).await;

@@ -1,4 +1,4 @@
-//! `/livez`, `/readyz` and `/metrics` on the listener that clients cannot reach.
+//! Tests `/livez`, `/readyz` and `/metrics` on the listener that clients cannot reach.
 
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
@@ -25,7 +25,7 @@ async fn processes_with_the_same_settings_each_have_probes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn clients_see_metrics_if_a_setting_says_so() {
+async fn clients_can_read_metrics_if_a_setting_allows_it() {
     let folder = DataFolder::new();
     let process = ServerProcess::start_all_in_one(
         &folder,
@@ -39,7 +39,7 @@ async fn clients_see_metrics_if_a_setting_says_so() {
 }
 
 #[test]
-fn an_address_that_was_named_and_is_taken_is_an_error() {
+fn a_configured_probe_address_that_is_taken_is_an_error() {
     let folder = DataFolder::new();
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();

@@ -1,4 +1,4 @@
-//! `cloakroom render`: the picture engine on local files.
+//! Tests `cloakroom render`, which runs the picture engine on local files.
 
 use std::path::Path;
 
@@ -16,7 +16,7 @@ fn run_render(folder: &DataFolder, files: &[String], flags: &[&str]) -> (bool, S
 }
 
 #[test]
-fn each_file_gets_its_result_in_order() {
+fn render_prints_results_in_the_order_of_the_files() {
     let folder = DataFolder::new();
     let heic = folder.path().join("holiday.heic");
     std::fs::write(&heic, b"\0\0\0\x18ftypheic\0\0\0\0mif1heic").unwrap();
@@ -32,7 +32,7 @@ fn each_file_gets_its_result_in_order() {
 }
 
 #[test]
-fn programs_read_json_and_results_are_written() {
+fn render_prints_json_and_writes_files() {
     let folder = DataFolder::new();
     let made = folder.path().join("made");
     let many: Vec<String> = (0..12).map(|i| picture_path(["420.jpg", "rgba.png", "lossy.webp"][i % 3])).collect();
@@ -53,7 +53,7 @@ fn programs_read_json_and_results_are_written() {
 }
 
 #[test]
-fn the_limits_are_those_of_the_settings() {
+fn render_uses_the_limits_of_the_settings() {
     let folder = DataFolder::new();
     let files = [picture_path("420.jpg")];
     assert!(run_render(&folder, &files, &[]).0, "no settings file is needed");
@@ -64,7 +64,7 @@ fn the_limits_are_those_of_the_settings() {
 }
 
 #[test]
-fn mistakes_are_named() {
+fn render_names_the_wrong_argument() {
     let folder = DataFolder::new();
     let (good, _, err) = run_render(&folder, &[picture_path("420.jpg")], &["--sizes", "0"]);
     assert!(!good && err.contains("from 1 to 16384"), "{err}");

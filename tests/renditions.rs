@@ -1,5 +1,5 @@
-//! Files and their renditions, from the first upload to the last deletion. Also a rendition of 100 MiB, which is
-//! uploaded and downloaded in little memory, because its bytes are streamed.
+//! Tests files and their renditions, from the first upload to the last deletion. Also tests a rendition of 100 MiB,
+//! which is uploaded and downloaded in little memory, because its bytes are streamed.
 
 use bytes::Bytes;
 use futures::stream::{self, StreamExt};
@@ -106,7 +106,7 @@ pub async fn run_scenario(writer: &PortalClient, reader: &PortalClient) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_file_and_its_renditions() {
+async fn the_rendition_scenario_works_in_one_process() {
     let folder = DataFolder::new();
     let process = ServerProcess::start_all_in_one(&folder, &[]);
     let portal = PortalClient::log_in(&process).await;
@@ -129,7 +129,7 @@ fn multipart_body(parts: Vec<Bytes>) -> Body {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_hundred_mebibytes_flow_through() {
+async fn a_rendition_of_100_mebibytes_needs_little_memory() {
     let folder = DataFolder::new();
     let process = ServerProcess::start_all_in_one(&folder, &[]);
     let portal = PortalClient::log_in(&process).await;

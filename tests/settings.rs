@@ -1,4 +1,4 @@
-//! Settings from the view of an operator.
+//! Tests settings as an operator uses them: the file, environment variables, `config check` and error messages.
 
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
@@ -12,7 +12,7 @@ fn run_command(folder: &DataFolder, args: &[&str], settings: &[(&str, &str)]) ->
 }
 
 #[test]
-fn check_shows_what_is_in_effect_and_no_secret() {
+fn config_check_shows_the_effective_settings_and_no_secret() {
     let folder = DataFolder::new();
     let url = ("CLOAKROOM__RECORDS__URL", "postgres://ada:s3cret@db/cloakroom");
     let (good, out, err) = run_command(&folder, &["config", "check"], &[url, ("CLOAKROOM__UPLOADS__RETENTION", "36h")]);
@@ -23,7 +23,7 @@ fn check_shows_what_is_in_effect_and_no_secret() {
 }
 
 #[test]
-fn a_mistake_is_named() {
+fn an_error_names_the_wrong_setting() {
     let folder = DataFolder::new();
     for (name, value, says) in [
         ("CLOAKROOM__HTTP__LISTENN", "x", "listenn"),
@@ -105,7 +105,7 @@ jwks = "keys.json"
 }
 
 #[test]
-fn a_line_that_is_not_toml_is_named() {
+fn an_error_names_the_line_that_is_not_toml() {
     let folder = DataFolder::new();
     std::fs::write(folder.path().join("cloakroom.toml"), "[http]\nlisten = \"127.0.0.1:1\"\n\n[uploads\n").unwrap();
     let (good, _, err) = run_command(&folder, &["config", "check"], &[("CLOAKROOM__HTTP__LISTENN", "s3cret")]);
@@ -148,8 +148,8 @@ fn a_variable_overrides_the_file() {
     assert_eq!(queues, "\"pictures\",\"bulk\",");
 }
 
-/// Settings with which the service could not work: `config check` and a start report the setting's name and the allowed
-/// values.
+/// Some values are valid for their type, but the service could not work with them. `config check` and a start report
+/// the setting's name and the allowed values.
 #[test]
 fn settings_with_which_the_service_cannot_work_are_refused() {
     let folder = DataFolder::new();
@@ -213,7 +213,7 @@ fn settings_with_which_the_service_cannot_work_are_refused() {
 }
 
 #[test]
-fn the_defaults_are_a_settings_file() {
+fn the_dumped_defaults_are_a_valid_settings_file() {
     let folder = DataFolder::new();
     let (good, defaults, _) = run_command(&folder, &["config", "dump", "--defaults"], &[]);
     assert!(good);
@@ -231,7 +231,7 @@ fn two_processes_do_not_share_a_folder() {
 }
 
 #[test]
-fn a_worker_that_cannot_answer_its_probes_does_not_begin() {
+fn a_worker_does_not_start_if_its_probe_address_is_taken() {
     let folder = DataFolder::new();
     assert!(run_command(&folder, &["migrate", "up"], &[]).0);
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -252,7 +252,7 @@ fn a_worker_that_cannot_answer_its_probes_does_not_begin() {
 
 /// The commands that read the records say which database they use, and what to do if it does not exist.
 #[test]
-fn records_that_cannot_be_opened_are_named() {
+fn an_error_names_the_records_that_cannot_be_opened() {
     let folder = DataFolder::new();
     let nowhere = folder.path().join("deeper/still");
     let file = nowhere.join("records.db").display().to_string();

@@ -65,7 +65,7 @@ fn reference_page(defaults: &str) -> String {
 }
 
 #[test]
-fn the_settings_reference_is_that_of_this_build() {
+fn the_settings_reference_is_up_to_date() {
     let page = reference_page(&config_dump(&["--defaults"]));
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/settings.md");
     if std::env::var_os("UPDATE_SNAPSHOTS").is_some() {

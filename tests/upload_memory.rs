@@ -17,7 +17,7 @@ fn body() -> Vec<u8> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_hundred_uploads_at_once_stay_small() {
+async fn two_hundred_concurrent_uploads_need_little_memory() {
     let folder = DataFolder::new();
     let process = ServerProcess::start_all_in_one(
         &folder,

@@ -1,4 +1,4 @@
-//! Users, tokens and grants from the command line, as an operator uses them.
+//! Tests users, tokens and grants from the command line, as an operator uses them.
 
 use std::io::Write;
 use std::process::Stdio;

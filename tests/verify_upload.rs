@@ -23,7 +23,7 @@ async fn verify(parts: &InProcess, upload: UploadId) -> Option<JobRow> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn damaged_and_lost_bytes_become_dead_letters_and_good_ones_an_event() {
+async fn verification_finds_damaged_and_missing_bytes() {
     let folder = prepared_folder().await;
     let parts = InProcess::open(&folder, Clock::system(), FailPoints::default()).await.unwrap();
     let upload = parts.submit_picture(&read_picture("hubble.jpg")).await.unwrap().id;

@@ -1,4 +1,4 @@
-//! Temporary backend failures on real engines: no job becomes dead, and the worker pauses and reports it.
+//! Tests temporary backend failures on real engines: no job becomes dead, and the worker pauses and reports it.
 
 use std::time::Duration;
 
@@ -36,7 +36,7 @@ async fn wait_for_probe(worker: &ServerProcess, path: &str, holds: impl Fn(u16, 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_store_that_is_away_kills_no_waiting_job() {
+async fn a_store_outage_makes_no_waiting_job_dead() {
     let Some(stack) = EngineStack::start().await else { return };
     let api = stack.api();
     let portal = PortalClient::log_in(&api).await;
@@ -91,7 +91,7 @@ async fn a_store_that_is_away_kills_no_waiting_job() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_database_that_is_away_kills_no_job_that_was_begun() {
+async fn a_database_outage_makes_no_running_job_dead() {
     let Some(stack) = EngineStack::start().await else { return };
     let (api, worker) = (stack.api(), start_worker(&stack, "5"));
     let portal = PortalClient::log_in(&api).await;
@@ -120,7 +120,7 @@ async fn a_database_that_is_away_kills_no_job_that_was_begun() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_wrong_bucket_is_said_at_readyz_and_nothing_is_called_lost() {
+async fn readyz_reports_a_missing_bucket_and_no_upload_is_lost() {
     let Some(stack) = EngineStack::start().await else { return };
     let api = stack.api();
     let portal = PortalClient::log_in(&api).await;

@@ -1,4 +1,4 @@
-//! Dead jobs: how a job becomes dead, and how an operator retries or discards it.
+//! Tests dead jobs: how a job becomes dead, and how an operator retries or discards it.
 
 use std::process::Output;
 
@@ -17,7 +17,7 @@ fn output_text(output: &Output) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_job_that_cannot_be_done_is_shown_explained_tried_again_and_given_up() {
+async fn an_operator_shows_explains_retries_and_drops_a_dead_job() {
     let Some(stack) = EngineStack::start().await else { return };
     let ask = |arguments: &[&str]| output_text(&stack.command(arguments).output().unwrap());
     let api = stack.api();

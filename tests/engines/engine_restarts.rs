@@ -1,4 +1,4 @@
-//! Engines that an operator restarts under load. These tests need engines that `tests/engines/start` started.
+//! Tests engines that an operator restarts under load. These tests need engines that `tests/engines/start` started.
 
 use std::process::Command;
 

@@ -1,4 +1,4 @@
-//! Fairness between users on RabbitMQ, with queues on the broker and the worker in a separate process.
+//! Tests fairness between users on RabbitMQ, with queues on the broker and the worker in a separate process.
 
 use futures::future::join_all;
 use sea_orm::{DbBackend, FromQueryResult, Statement};

@@ -163,7 +163,7 @@ async fn a_message_delivered_twice_or_after_the_end_changes_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_right_revoked_while_the_job_waits_is_a_rejection() {
+async fn an_upload_is_rejected_if_its_permission_is_revoked_while_the_job_waits() {
     let Some(stack) = EngineStack::start().await else { return };
     let api = stack.api();
     let portal = PortalClient::log_in(&api).await;

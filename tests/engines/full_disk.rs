@@ -1,5 +1,5 @@
-//! A worker whose records are on a full disk: its probe reports this, and the worker needs no restart once there is
-//! space.
+//! Tests a worker whose records are on a full disk: its probe reports this, and the worker needs no restart once there
+//! is space.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! A request with an `Idempotency-Key`, during which the database fails for a moment.
+//! Tests a request with an `Idempotency-Key`, during which the database fails for a moment.
 
 use std::time::Duration;
 

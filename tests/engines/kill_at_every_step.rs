@@ -1,5 +1,6 @@
-//! `kill -9` between every two steps. A step is one piece of a request that a process sends to an engine. Round n lets
-//! n steps pass, holds back the next step, and kills the process. So each step is held back in one of the rounds.
+//! Kills a process with `kill -9` between every two steps. A step is one piece of a request that a process sends to an
+//! engine. Round n lets n steps pass, holds back the next step, and kills the process. So each step is held back in one
+//! of the rounds.
 
 use test_support::engine_stack::EngineStack;
 use test_support::invariants::{query_number, settle_and_check, wait_for_number};
@@ -12,8 +13,8 @@ use super::faults::assert_all_ready;
 /// The largest number of rounds. No job and no upload has so many steps.
 const MAX_STEPS: usize = 200;
 
-/// A worker is killed before its first step of a job, then another worker before its second step, and so on. The last
-/// round is the first one in which the job is done before the step comes.
+/// A worker is killed before its first step of a job, then another worker before its second step, and so on. The test
+/// ends when a job is done without reaching the step of its round.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_is_killed_between_every_two_steps() {
     let Some(stack) = EngineStack::start().await else { return };
@@ -41,7 +42,7 @@ async fn a_worker_is_killed_between_every_two_steps() {
         trap.clear();
         if job_done {
             println!("a worker was killed before each of {step} steps");
-            assert!(step > 15, "a job has more steps than {step}");
+            assert!(step > 15, "only {step} steps were found, and a job has more");
             let _healer = stack.worker();
             assert_all_ready(&stack, &acknowledged).await;
             return stack.clean_up().await;
@@ -56,7 +57,7 @@ async fn a_worker_is_killed_between_every_two_steps() {
 
 /// An api is killed before its first step of an upload, then another api before its second step, and so on. So some are
 /// killed before the bytes are staged, some between staging and commit, some between commit and publish, and some
-/// before the answer. The last round is the first one in which the upload is answered before the step comes.
+/// before the answer. The test ends when an upload is answered without reaching the step of its round.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_api_is_killed_between_every_two_steps() {
     let Some(stack) = EngineStack::start().await else { return };
@@ -81,7 +82,7 @@ async fn an_api_is_killed_between_every_two_steps() {
         acknowledged.push(answer.text().await.unwrap());
         victim.kill();
         println!("an api was killed before each of {step} steps");
-        assert!(step > 5, "an upload has more steps than {step}");
+        assert!(step > 5, "only {step} steps were found, and an upload has more");
         let ends = settle_and_check(&stack, &acknowledged).await;
         assert_eq!((ends.ready, ends.failed), (1, 0), "{ends:?}");
         let not_ready = query_number(&stack, "SELECT count(*) FROM uploads WHERE state <> 'ready'").await;

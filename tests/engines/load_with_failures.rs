@@ -1,4 +1,4 @@
-//! Several faults at once: 2000 uploads while workers and apis are killed and every connection is cut.
+//! Tests several faults at once: 2000 uploads while workers and apis are killed and every connection is cut.
 
 use std::time::Instant;
 

@@ -1,4 +1,4 @@
-//! Engines that are unavailable for a long time, slow, or overloaded.
+//! Tests engines that are unavailable for a long time, slow, or overloaded.
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
-//! A picture from upload to avatar on real engines: one process accepts it, another processes it, a third serves it.
+//! Tests a picture from upload to avatar on real engines: one process accepts it, another processes it, a third
+//! serves it.
 
 use std::time::{Duration, Instant};
 
@@ -46,7 +47,7 @@ async fn a_photograph_becomes_an_avatar_in_three_processes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_role_refuses_a_schema_that_is_behind_and_a_queue_in_memory() {
+async fn a_role_refuses_an_old_schema_and_a_queue_in_memory() {
     let Some(stack) = EngineStack::start().await else { return };
     let refused = |arguments: &[&str], name: &str, value: &str| {
         let output = stack.command(arguments).env(name, value).output().unwrap();
@@ -149,7 +150,7 @@ async fn a_second_sigterm_aborts_and_loses_nothing() {
 /// If the settings say so, requests for a picture are redirected to the store, with a URL that is valid for a limited
 /// time.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_picture_can_be_had_from_the_store_itself() {
+async fn a_request_for_a_picture_is_redirected_to_the_store() {
     let Some(stack) = EngineStack::start().await else { return };
     let mut command = stack.command(&["api"]);
     command.env("CLOAKROOM__HTTP__PRESIGNED_URL_LIFETIME", "30s");
@@ -167,6 +168,6 @@ async fn a_picture_can_be_had_from_the_store_itself() {
     let forged = there.replace("X-Amz-Expires=30", "X-Amz-Expires=31");
     assert_eq!(reqwest::get(&forged).await.unwrap().status(), 403);
     let head = portal.request(reqwest::Method::HEAD, path).send().await.unwrap();
-    assert_eq!(head.status(), 200, "an address signed for GET is of no use to HEAD");
+    assert_eq!(head.status(), 200, "HEAD is not redirected, because an address signed for GET does not work for HEAD");
     stack.clean_up().await;
 }

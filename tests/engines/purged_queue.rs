@@ -1,4 +1,4 @@
-//! Messages that the broker lost, and publish confirmations that are recorded late.
+//! Tests messages that the broker lost, and publish confirmations that are recorded late.
 
 use lapin::options::QueuePurgeOptions;
 use test_support::engine_stack::EngineStack;
@@ -32,7 +32,7 @@ async fn a_purged_queue_costs_no_upload() {
 /// A job becomes dead at once, and is retried before the confirmation of its first publish is recorded. Only the
 /// sweeper publishes the retry.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_job_that_is_retried_right_after_it_died_is_taken_up_again() {
+async fn a_job_retried_right_after_it_died_runs_again() {
     let Some(stack) = EngineStack::start().await else { return };
     let api = stack.api();
     let portal = PortalClient::log_in(&api).await;

@@ -1,4 +1,5 @@
-//! A database that accepts no writes for a while: probes report it, and processes need no restart when it recovers.
+//! Tests a database that accepts no writes for a while: probes report it, and processes need no restart when it
+//! recovers.
 
 use std::time::Duration;
 
@@ -39,7 +40,7 @@ async fn set_default_transaction_mode(stack: &EngineStack, how: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn probes_are_red_while_the_records_cannot_be_written() {
+async fn probes_fail_while_the_records_cannot_be_written() {
     let Some(stack) = EngineStack::start().await else { return };
     let api = stack.api();
     let worker = ServerProcess::start(stack.command(&["worker"]));

@@ -1,5 +1,5 @@
-//! Large bodies that are refused, sent by real clients: directly, and through a real nginx with and without buffering
-//! of requests. Each client must get the response, although it or the proxy is still sending.
+//! Tests large bodies that are refused. Real clients send them directly, and through a real nginx with and without
+//! buffering of requests. Each client must get the response, although it or the proxy is still sending.
 //!
 //! `CLOAKROOM_TEST_NGINX` is the path of nginx; `tests/engines/start` sets it. A client that is not on this machine is
 //! left out, and the test says so.
@@ -26,7 +26,7 @@ const SIZES: [usize; 3] = [10_000_000, 40_000_000, 100_000_000];
 ///
 /// - 512 bytes, this server: 502 for each client, so that this test failed.
 /// - 256 bytes and 1 KiB, small upstream: 502 each time.
-/// - The default (8 KiB on x86-64), both: no 502, and neither with 4 KiB and the small upstream. Presumably some write
+/// - The default (8 KiB on x86-64), both servers: no 502. 4 KiB, small upstream: no 502. Presumably some write
 ///   blocked. The trace slowed nginx down, and the default then got 502 from the small upstream. So it depends on the
 ///   machine and on the load.
 /// - `sendfile on`, small upstream: no 502. nginx left the loop after 2 MiB (`sendfile_max_chunk`) and read the
@@ -70,7 +70,7 @@ fn run_curl(url: &str, size: usize) -> String {
     let file = folder.path().join("file");
     std::fs::write(&file, vec![0; size]).unwrap();
     let mut command = Command::new("curl");
-    // With `Expect`, it would send nothing before it is asked to.
+    // With `Expect: 100-continue`, curl would send no body before the server asks for it.
     command.args(["-sS", "-o", "/dev/null", "-w", "%{http_code}", "-H", "Expect:", "-F"]);
     command.arg(format!("primaryFile=@{}", file.display())).arg(url);
     run(command)

@@ -15,7 +15,7 @@ use test_support::process::ServerProcess;
 use crate::renditions::{API, add_rendition, add_rendition_preferring, new_file, new_version, uploaded_rendition_path};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_file_and_its_renditions_in_three_processes() {
+async fn the_rendition_scenario_works_in_three_processes() {
     let Some(stack) = EngineStack::start().await else { return };
     let (api, other, worker) = (stack.api(), stack.api(), stack.worker());
     crate::renditions::run_scenario(&PortalClient::log_in(&api).await, &PortalClient::log_in(&other).await).await;
@@ -27,7 +27,7 @@ async fn a_file_and_its_renditions_in_three_processes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_version_comes_while_a_rendition_is_on_its_way() {
+async fn a_rendition_in_flight_belongs_to_the_earlier_version() {
     let Some(stack) = EngineStack::start().await else { return };
     let (api, worker) = (stack.api(), stack.worker());
     let portal = PortalClient::log_in(&api).await;
@@ -56,7 +56,7 @@ async fn a_version_comes_while_a_rendition_is_on_its_way() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_right_is_taken_back_while_a_rendition_waits() {
+async fn a_rendition_is_rejected_if_its_permission_is_revoked_meanwhile() {
     const KEY: &str = "a-service-key-of-more-than-thirty-two";
     let Some(stack) = EngineStack::start().await else { return };
     let mut command = stack.command(&["api"]);
@@ -112,7 +112,7 @@ async fn a_right_is_taken_back_while_a_rendition_waits() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_hundred_want_one_name_of_two_apis() {
+async fn one_of_two_hundred_concurrent_renditions_gets_the_name() {
     let Some(stack) = EngineStack::start().await else { return };
     let (api, other, _worker) = (stack.api(), stack.api(), stack.worker());
     let portals = [PortalClient::log_in(&api).await, PortalClient::log_in(&other).await];

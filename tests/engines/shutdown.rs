@@ -1,5 +1,5 @@
-//! Processes that stop while an engine does not answer, a worker whose database does not answer, and processes that
-//! start concurrently.
+//! Tests processes that stop while an engine does not answer, a worker whose database does not answer, and processes
+//! that start concurrently.
 
 use std::time::Duration;
 
@@ -78,7 +78,7 @@ async fn two_apis_start_at_once_on_a_fresh_database() {
 /// The database of a worker does not answer. Jobs that this worker has received and not begun have no lease, and no
 /// other process knows that the worker hangs.
 #[tokio::test(flavor = "multi_thread")]
-async fn jobs_of_a_worker_whose_database_says_nothing_are_done_by_another() {
+async fn another_worker_does_the_jobs_of_a_worker_with_a_silent_database() {
     let Some(stack) = EngineStack::start().await else { return };
     let proxies = stack.new_proxies(&RequestTrap::default()).await;
     let _cut_off = ServerProcess::start(stack.command_through(&proxies, &["worker"]));

@@ -65,11 +65,11 @@ impl<I: Deployment> Checker<'_, I> {
         let (http, begun) = (test_support::portal::http_client(), Instant::now());
         for node in self.deployment.nodes() {
             for path in ["/livez", "/readyz"] {
-                let mut said = String::from("no answer");
+                let mut problem = String::from("no answer");
                 loop {
                     if let Some(address) = node.address() {
                         let asked = http.get(format!("http://{address}{path}")).timeout(Duration::from_secs(5));
-                        said = match asked.send().await {
+                        problem = match asked.send().await {
                             Ok(answer) if answer.status() == 200 => break,
                             Ok(answer) => format!("{} {}", answer.status(), answer.text().await.unwrap_or_default()),
                             Err(error) => error.to_string(),
@@ -77,7 +77,7 @@ impl<I: Deployment> Checker<'_, I> {
                     }
                     if begun.elapsed() > READY_TIMEOUT {
                         self.violation(format!(
-                            "{path} of {} is red {READY_TIMEOUT:?} after the last fault: {said}",
+                            "{path} of {} is not answered 200 within {READY_TIMEOUT:?} of the last fault: {problem}",
                             node.name
                         ));
                         break;

@@ -26,7 +26,7 @@ pub struct EmbeddedDeployment {
     nodes: Vec<Arc<Node>>,
     journal: Arc<Journal>,
     disk: Option<Tmpfs>,
-    /// Declared after the disk, so that it is dropped later, because the disk is mounted on it.
+    /// The folder on which `disk` is mounted. It is declared after `disk`, so that it is dropped after the unmount.
     folder: Arc<DataFolder>,
 }
 

@@ -24,7 +24,7 @@ pub enum FaultKind {
     Stop(NodeRole),
     /// SIGSTOP, and SIGCONT after a while.
     Pause(NodeRole),
-    /// The connections of one process, or of all of them, to a backend are broken for a while.
+    /// The connections of one process, or of all processes, to a backend do not work, or are slow, for a while.
     Outage(EngineKind, ProxyState),
     /// All connections to a backend are reset once.
     Cut(EngineKind),

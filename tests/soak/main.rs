@@ -109,8 +109,8 @@ async fn run_workload_and_faults<I: Deployment>(deployment: &I, seed: u64, durat
     }
     let backends = deployment.open_backends().await;
     let workload = Workload::new(create_users(deployment, &backends).await, journal, seed);
-    // An open connection of this process would keep SQLite's log at its longest. The log would then have no need to
-    // grow, so the test would never meet a full disk.
+    // An open connection of this process would prevent that a restart of the node shortens SQLite's log. A log that is
+    // long already does not grow, so the full disk would have no effect.
     close_backends(backends).await;
     let (begun, stop) = (Instant::now(), CancellationToken::new());
     let mixes = deployment.fault_mixes().into_iter().enumerate();

@@ -1,6 +1,5 @@
-//! Pictures that can be told apart: squares of four colours, which follow from a number. Every
-//! rendering of such a picture shows its four colours. So the pixels show whether two pictures were
-//! swapped.
+//! Makes pictures that differ from each other: squares of four colours, which follow from a number. Every rendering of
+//! such a picture shows its four colours. So the pixels show whether two pictures were swapped.
 
 use crate::random::SeededRandom;
 

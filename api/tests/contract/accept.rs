@@ -1,4 +1,4 @@
-//! The request header `Accept`, for pictures, documents and errors.
+//! Tests the request header `Accept`, for pictures, documents and errors.
 
 use reqwest::Method;
 

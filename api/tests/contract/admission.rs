@@ -1,4 +1,4 @@
-//! `POST /api/dropbox/pictures`: which uploads are accepted, which are refused, and with which messages.
+//! Tests `POST /api/dropbox/pictures`: which uploads are accepted, which are refused, and with which messages.
 
 use reqwest::Method;
 use reqwest::multipart::{Form, Part};
@@ -6,7 +6,7 @@ use reqwest::multipart::{Form, Part};
 use crate::test_server::{FED, JPEG, PNG, TestServer, form, header};
 
 #[tokio::test]
-async fn the_answer_is_the_bare_number() {
+async fn an_upload_is_answered_with_the_picture_id_alone() {
     let server = TestServer::new().await;
     let jane = server.login("jane").await;
     let response = jane.upload("a.png", PNG).await;
@@ -33,7 +33,7 @@ async fn bytes_of_an_upload_whose_admission_is_uncertain_are_kept() {
 }
 
 #[tokio::test]
-async fn the_sample_request_byte_for_byte() {
+async fn the_sample_request_of_the_contract_is_accepted() {
     let server = TestServer::new().await;
     let jane = server.login("jane").await;
     let mut body = b"-----------------------------7df1ef1d1c0a12\r\nContent-Disposition: form-data; name=\"Profile\"; \
@@ -140,7 +140,7 @@ async fn the_csrf_token_may_be_a_field_before_the_file() {
 }
 
 #[tokio::test]
-async fn a_client_says_how_long_it_waits() {
+async fn the_prefer_header_decides_whether_a_request_waits() {
     let server = TestServer::with_idle_worker(|_| {}).await;
     let jane = server.login("jane").await;
     for (prefer, applied) in

@@ -1,16 +1,17 @@
-//! Backends that stall while a request body arrives: the time limits of a body apply to the client, not to the
-//! backends.
+//! Tests backends that do not answer while a request body arrives. The time limits of a body apply to the client,
+//! not to the backends.
 
 use std::time::Duration;
 
 use crate::malformed_bodies::{FORM_CONTENT_TYPE, RawUpload, file_part};
 use crate::test_server::TestServer;
 
-/// Longer than each limit below. More than 6 s, because the minimum rate of a body applies from its sixth second.
+/// How long a backend does not answer. Longer than each limit in [`start_server`], and longer than 6 s, because the
+/// minimum rate of a body applies from its sixth second.
 const STALL: Duration = Duration::from_millis(6500);
 
-/// Starts an api with short time limits for clients: no body here could take as long as the stall and still be
-/// accepted.
+/// Starts an api whose time limits for clients are shorter than `STALL`. If the api counted the time of the backend for
+/// the client, it would refuse the body.
 async fn start_server() -> TestServer {
     TestServer::with_settings(|settings| {
         settings.http.body_idle_timeout = Duration::from_secs(3);

@@ -1,4 +1,4 @@
-//! `PUT /api/{service}/{ID}`: claiming, which callers may claim, and that a picture is claimed only once.
+//! Tests claims (`PUT /api/{service}/{ID}`): which callers may claim, and that a picture is claimed only once.
 
 use std::time::Duration;
 
@@ -96,7 +96,7 @@ async fn invalid_bodies_are_refused() {
 }
 
 #[tokio::test]
-async fn of_two_claims_at_once_one_wins() {
+async fn one_of_two_concurrent_claims_succeeds() {
     let server = TestServer::new().await;
     let (jane, admin) = (server.login("jane").await, server.login("admin").await);
     for _ in 0..10 {
@@ -109,7 +109,7 @@ async fn of_two_claims_at_once_one_wins() {
 }
 
 #[tokio::test]
-async fn claim_and_expiry_race_and_one_wins() {
+async fn a_claim_succeeds_or_the_picture_expires() {
     let server = TestServer::new().await;
     for _ in 0..10 {
         let jane = server.login("jane").await;
@@ -141,7 +141,7 @@ async fn a_claim_requires_a_csrf_token() {
 }
 
 #[tokio::test]
-async fn a_member_that_is_sent_twice_is_refused() {
+async fn a_repeated_json_member_is_refused() {
     let server = TestServer::new().await;
     let jane = server.login("jane").await;
     let (first, second) = (jane.upload_picture().await, jane.upload_picture().await);

@@ -1,5 +1,5 @@
-//! Connection limits: how many connections one client address may hold, which idle ones are closed to make room, and
-//! how long a connection may be slow.
+//! Tests connection limits: how many connections one client address may hold, which idle ones are closed to make
+//! room, and how long a connection may be slow.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};

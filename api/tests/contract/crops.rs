@@ -1,9 +1,9 @@
-//! `PUT /api/dropbox/pictures/{id}`: crops.
+//! Tests crops: `PUT /api/dropbox/pictures/{id}`.
 
 use crate::test_server::{TestServer, header, png_size};
 
 #[tokio::test]
-async fn the_answer_is_the_number_as_json() {
+async fn a_crop_is_answered_with_the_picture_id_as_json() {
     let server = TestServer::new().await;
     let jane = server.login("jane").await;
     let id = jane.upload_picture().await;
@@ -40,7 +40,7 @@ async fn invalid_crops_are_refused() {
 }
 
 #[tokio::test]
-async fn a_crop_changes_the_picture_and_is_always_of_the_original() {
+async fn every_crop_is_cut_from_the_original() {
     let server = TestServer::new().await;
     let jane = server.login("jane").await;
     let id = jane.upload_picture().await;

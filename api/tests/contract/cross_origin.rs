@@ -1,4 +1,4 @@
-//! `OPTIONS`, CORS, and what `document.domain` needs.
+//! Tests `OPTIONS`, CORS headers, and the cookies and headers that a page with `document.domain` needs.
 
 use reqwest::{Method, Response};
 

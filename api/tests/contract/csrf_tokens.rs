@@ -1,4 +1,4 @@
-//! CSRF tokens: which of them are accepted, and which requests need one.
+//! Tests CSRF tokens: which of them are accepted, and which requests need one.
 
 use std::time::Duration;
 

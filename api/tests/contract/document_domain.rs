@@ -1,4 +1,4 @@
-//! `document.domain` in a real browser: a page of one host uploads through an iframe to another host of the same
+//! Tests `document.domain` in a real browser: a page of one host uploads through an iframe to another host of the same
 //! domain, over TLS, and reads the answer.
 //!
 //! nginx serves both hosts; `CLOAKROOM_TEST_NGINX` is its path. Without it, or without `chromedriver`, this test prints

@@ -1,4 +1,4 @@
-//! File names in the encodings that clients use. A picture and a file keep the same name.
+//! Tests file names in the encodings that clients use. A picture and a file keep the same name.
 
 use reqwest::Method;
 use serde_json::Value;
@@ -26,7 +26,7 @@ pub(crate) async fn name_of_picture(server: &TestServer, response: reqwest::Resp
 }
 
 #[tokio::test]
-async fn a_name_is_kept_as_the_client_means_it() {
+async fn file_names_are_decoded_from_the_encodings_of_clients() {
     let server = TestServer::new().await;
     let jane = server.login("jane").await;
     for (filename, expected) in [

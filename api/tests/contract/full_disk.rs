@@ -36,7 +36,7 @@ async fn below_the_reserve_uploads_are_refused_before_their_bodies_come() {
 }
 
 #[tokio::test]
-async fn a_full_disk_is_reported_by_name_and_loses_nothing() {
+async fn a_full_disk_is_reported_and_loses_no_upload() {
     let folder = tempfile::tempdir().unwrap();
     let Some(disk) = Tmpfs::mount(folder.path(), "16m") else { return };
     let server = TestServer::in_folder(folder, "0 B", |_| {}).await;
@@ -68,7 +68,7 @@ async fn a_full_disk_is_reported_by_name_and_loses_nothing() {
     };
     let report = tokio::time::timeout(Duration::from_secs(20), until_reported).await.unwrap();
     assert_eq!((&report["ready"], &report["accepting"]), (&false.into(), &false.into()));
-    assert_eq!(jane.get(&shown).await.status(), 200, "reads go on");
+    assert_eq!(jane.get(&shown).await.status(), 200, "pictures that exist are still served");
 
     drop(filler);
     let until_accepted = async {

@@ -1,5 +1,5 @@
-//! Guessing passwords and access codes: the limit per network, the limit for all networks together, and that guesses
-//! from other networks do not lock out the owner.
+//! Tests the limits for wrong passwords and access codes: the limit per network, the limit for all networks together,
+//! and that guesses from other networks do not lock out the owner.
 
 use std::time::Duration;
 
@@ -42,7 +42,7 @@ async fn wrong_passwords_from_elsewhere_do_not_lock_the_owner_out() {
 }
 
 #[tokio::test]
-async fn a_64_network_counts_as_one_address() {
+async fn an_ipv6_network_of_64_bits_counts_as_one_address() {
     let server = start_server(1000).await;
     let mut answers = [0; 2];
     for n in 0..130 {
@@ -95,7 +95,7 @@ async fn guesses_from_many_addresses_are_limited() {
 }
 
 #[tokio::test]
-async fn access_codes_are_counted_the_same_way() {
+async fn wrong_access_codes_are_limited_per_network_and_in_total() {
     let server = TestServer::with_settings(|settings| {
         settings.http.trusted_proxies = 1;
         settings.realm.service.keys = domain::Secret::new(SERVICE_KEY);

@@ -1,4 +1,4 @@
-//! `/livez`, `/readyz`, `/metrics`, and paths that do not exist.
+//! Tests `/livez`, `/readyz`, `/metrics`, and paths that do not exist.
 
 use metrics_exporter_prometheus::PrometheusBuilder;
 use reqwest::Method;
@@ -23,14 +23,14 @@ async fn the_probes_answer_and_unknown_paths_get_404() {
 }
 
 #[tokio::test]
-async fn metrics_are_for_clients_if_a_setting_says_so() {
+async fn the_api_serves_metrics_if_a_setting_allows_it() {
     let server = TestServer::with_settings(|settings| settings.http.metrics = true).await;
     let metrics = server.anonymous(Method::GET, "/metrics").send().await.unwrap();
     assert_eq!((metrics.status().as_u16(), header(&metrics, "content-type")), (200, "text/plain; version=0.0.4"));
 }
 
 #[tokio::test]
-async fn a_backend_that_is_down_is_named() {
+async fn readyz_names_a_backend_that_is_down() {
     let server = TestServer::new().await;
     server.backends.records.clone().close().await.unwrap();
     let response = server.anonymous(Method::GET, "/readyz").send().await.unwrap();

@@ -1,4 +1,4 @@
-//! `?wrapInHTML=true`: the response inside an HTML page.
+//! Tests `?wrapInHTML=true`, which puts the response into an HTML page.
 
 use reqwest::Method;
 
@@ -44,7 +44,7 @@ async fn errors_are_wrapped_with_their_status() {
 }
 
 #[tokio::test]
-async fn the_domain_is_reflected_only_if_it_is_ours() {
+async fn the_domain_is_reflected_only_if_it_contains_the_host() {
     let server = TestServer::new().await;
     let jane = server.login("jane").await;
     for (domain, reflected) in [

@@ -1,4 +1,4 @@
-//! Requests whose framing is wrong, and refusals that end the connection.
+//! Tests requests with a wrong `Host` or `Transfer-Encoding`, and refusals that end the connection.
 
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ async fn send(server: &TestServer, request: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_request_has_one_host() {
+async fn a_request_needs_exactly_one_host() {
     let server = TestServer::new().await;
     for (hosts, status) in [
         ("host: a.example\r\n", 200),
@@ -48,7 +48,7 @@ async fn a_request_has_one_host() {
 }
 
 #[tokio::test]
-async fn a_transfer_coding_that_is_not_supported_is_named() {
+async fn an_unsupported_transfer_coding_is_refused() {
     let server = TestServer::new().await;
     for (coding, status) in [("gzip, chunked", 501), ("deflate, Chunked", 501), ("chunked, chunked", 400)] {
         let head = format!("POST /api/login HTTP/1.1\r\nhost: a\r\ntransfer-encoding: {coding}\r\n");

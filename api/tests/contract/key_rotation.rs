@@ -1,4 +1,4 @@
-//! The rotation of the keys that sign sessions.
+//! Tests the rotation of the keys that sign sessions.
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
-//! `Last-Modified` of resources whose last change has a known time, and the conditions that compare it (RFC 9110, 13).
+//! Tests `Last-Modified` of resources whose last change has a known time, and the conditions that compare this time
+//! (RFC 9110, 13).
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! `POST /api/login` and `renewToken`.
+//! Tests `POST /api/login` and `POST /api/login/renewToken`.
 
 use std::time::Duration;
 
@@ -37,7 +37,7 @@ async fn a_login_sets_both_cookies_as_the_contract_describes() {
 }
 
 #[tokio::test]
-async fn cookies_are_secure_unless_it_is_plain_http_on_loopback() {
+async fn cookies_are_secure_except_over_plain_http_on_loopback() {
     let server = TestServer::with_settings(|settings| settings.http.listen = "0.0.0.0:8080".to_owned()).await;
     let body = json!({"email": "jane@example.com", "password": PASSWORD});
     let response = server.anonymous(Method::POST, "/api/login").json(&body).send().await.unwrap();
@@ -91,7 +91,7 @@ async fn secure_cookies_follow_the_scheme_that_a_trusted_proxy_reports() {
 }
 
 #[tokio::test]
-async fn a_refusal_does_not_say_what_is_wrong() {
+async fn all_refused_logins_get_the_same_answer() {
     let server = TestServer::new().await;
     let login = async |email: &str, password: &str| {
         let body = json!({"email": email, "password": password});

@@ -1,5 +1,5 @@
-//! Ending sessions: by logout, by logout everywhere, by a changed password, by the operator. A copy of
-//! the cookie is refused afterwards, too.
+//! Tests that sessions end: by a logout, by a logout everywhere, by a changed password, or by the operator. After that,
+//! a copy of the cookie is refused, too.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use reqwest::{Method, Response};
 use crate::test_server::{FED, Login, PASSWORD, TestServer, header};
 use crate::ui::submit;
 
-/// The default of `realm.session_cache_time`.
+/// The default of `realm.session_cache_time`. An api reads the row of a session again after this time.
 const SESSION_CHECK: Duration = Duration::from_secs(5);
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -55,7 +55,7 @@ async fn a_copied_cookie_ends_with_its_session() {
 }
 
 #[tokio::test]
-async fn everywhere_means_every_session_and_every_issued_token() {
+async fn a_logout_everywhere_ends_every_session_and_issued_token() {
     let server = TestServer::new().await;
     let (jane, elsewhere, joe) = (server.login("jane").await, server.login("jane").await, server.login("joe").await);
     let token = api::issue_token(&server.backends.records, &server.settings.realm, "jane", MINUTE).await.unwrap();
@@ -164,7 +164,7 @@ async fn the_page_logs_out_here_or_everywhere() {
 }
 
 #[tokio::test]
-async fn a_new_key_signs_everywhere_and_the_old_one_is_deleted_when_nothing_needs_it() {
+async fn every_api_signs_with_a_new_key_and_an_unneeded_old_key_is_deleted() {
     let server = TestServer::new().await;
     let (records, other_api) = (&server.backends.records, server.start_second().await);
     let kept = async || records.signing_keys().await.unwrap().into_iter().map(|key| key.id).collect::<Vec<_>>();

@@ -1,5 +1,5 @@
-//! Bodies that are malformed, endless, slow or cut off. Each gets a clear answer, the api continues, and staging is
-//! empty afterwards.
+//! Tests bodies that are malformed, endless, slow or cut off. Each gets a clear answer, the api continues, and
+//! staging is empty afterwards.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use tokio::net::TcpStream;
 
 use crate::test_server::{FED, Login, PNG, TestServer};
 
-/// A connection that sends raw bytes after the head of an upload and returns the whole response.
+/// A connection that sends the head of an upload and then raw bytes, and returns the whole response.
 pub(crate) struct RawUpload {
     stream: TcpStream,
 }
@@ -125,7 +125,7 @@ async fn invalid_forms_are_refused() {
 }
 
 #[tokio::test]
-async fn a_form_is_taken_however_the_connection_cuts_it() {
+async fn a_form_is_accepted_wherever_the_connection_splits_it() {
     let server = TestServer::new().await;
     let jane = server.login("jane").await;
     // After an earlier body on the same connection the server reads in larger pieces.
@@ -235,7 +235,7 @@ async fn a_client_that_disconnects_leaves_nothing() {
 }
 
 #[tokio::test]
-async fn a_slow_client_is_told_so() {
+async fn a_slow_client_gets_408() {
     let server = TestServer::with_settings(|settings| {
         settings.http.body_idle_timeout = Duration::from_millis(300);
         settings.http.body_timeout = Duration::from_millis(600);

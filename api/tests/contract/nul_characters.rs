@@ -1,4 +1,4 @@
-//! Texts with U+0000: the api refuses them with every database, because no database stores them.
+//! Tests texts with U+0000. The api refuses them, whatever database it uses, because no database stores them.
 
 use reqwest::{Method, Response};
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! Tokens of the portal's own OpenID Connect provider.
+//! Tests tokens of the portal's own OpenID Connect provider.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -69,7 +69,7 @@ async fn the_openapi_document_equals_its_snapshot_and_every_route_answers_as_doc
 }
 
 #[tokio::test]
-async fn a_method_that_a_path_lacks_gets_405_and_the_methods_that_it_has() {
+async fn an_unsupported_method_gets_405_with_the_supported_methods() {
     let server = start_server().await;
     let document = document(&server).await;
     for (path, methods) in document["paths"].as_object().unwrap() {
@@ -130,7 +130,7 @@ async fn every_operation_has_a_summary_and_an_example() {
 }
 
 #[tokio::test]
-async fn operations_are_described_as_they_are() {
+async fn operations_document_their_responses_and_credentials() {
     let document = document(&start_server().await).await;
     let operation =
         |id: &str| operations(&document).find(|(_, _, operation)| operation["operationId"] == id).unwrap().2;
@@ -201,7 +201,7 @@ async fn operations_are_described_as_they_are() {
 }
 
 #[tokio::test]
-async fn a_path_that_is_not_utf_8_names_nothing() {
+async fn a_path_that_is_not_utf_8_gets_404() {
     let server = start_server().await;
     let jane = server.login("jane").await;
     for path in ["/uploads/%FF", "/api/users/%FF/avatar", "/api/dropbox/pictures/%FF"] {

@@ -1,4 +1,4 @@
-//! Bodies and parts that are written in unusual ways, or encoded. Each is read correctly, or refused
+//! Tests bodies and parts that are encoded or written in unusual ways. The api reads them correctly, or refuses them
 //! with a message that names the encoding.
 
 use base64::Engine as _;
@@ -9,7 +9,7 @@ use crate::file_names::{form_with_name, name_of_picture, post_form};
 use crate::test_server::{FED, PNG, TestServer};
 
 #[tokio::test]
-async fn the_content_type_is_read_as_clients_write_it() {
+async fn unusual_content_types_are_read() {
     let server = TestServer::new().await;
     let jane = server.login("jane").await;
     for (content_type, boundary) in [
@@ -31,7 +31,7 @@ async fn the_content_type_is_read_as_clients_write_it() {
 }
 
 #[tokio::test]
-async fn a_compressed_body_is_refused_by_name() {
+async fn the_refusal_of_a_compressed_body_names_the_encoding() {
     let server = TestServer::new().await;
     let jane = server.login("jane").await;
     let send = async |path: &str, method: Method, content_type: &str, encoding: &str, body: Vec<u8>| {
@@ -64,7 +64,7 @@ fn form_with_headers(headers: &str, content: &[u8]) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn an_encoded_part_is_decoded_or_refused_by_name() {
+async fn an_encoded_part_is_decoded_or_its_encoding_is_named() {
     let server = TestServer::new().await;
     let jane = server.login("jane").await;
     let base64 = BASE64.encode(PNG);

@@ -1,4 +1,4 @@
-//! Permissions: every caller × every call × every state of a picture, in one table.
+//! Tests permissions: one table has the status for each caller, each call and each state of a picture.
 
 use std::time::Duration;
 
@@ -9,7 +9,8 @@ use serde_json::json;
 
 use crate::test_server::{FED, JPEG, Login, PNG, TestServer};
 
-/// The callers, in the order of the table's columns. Jane uploads; Jane and Joe act for the app; Kim may do neither.
+/// The callers, in the order of the table's columns. Jane uploads the pictures. Jane
+/// and Joe may act for the app, and Kim may not.
 const CALLERS: [&str; 5] = ["nobody", "jane", "joe", "kim", "admin"];
 
 /// The state, the call, and the status for each caller.
@@ -109,27 +110,27 @@ async fn check_table(state: &str) {
 }
 
 #[tokio::test]
-async fn processing() {
+async fn a_processing_picture_has_the_permissions_of_the_table() {
     check_table("processing").await;
 }
 
 #[tokio::test]
-async fn ready() {
+async fn a_ready_picture_has_the_permissions_of_the_table() {
     check_table("ready").await;
 }
 
 #[tokio::test]
-async fn rejected() {
+async fn a_rejected_picture_has_the_permissions_of_the_table() {
     check_table("rejected").await;
 }
 
 #[tokio::test]
-async fn expired() {
+async fn an_expired_picture_has_the_permissions_of_the_table() {
     check_table("expired").await;
 }
 
 #[tokio::test]
-async fn claimed() {
+async fn a_claimed_picture_has_the_permissions_of_the_table() {
     check_table("claimed").await;
 }
 

@@ -1,4 +1,4 @@
-//! Which part of a form is the picture.
+//! Tests which part of a form the api takes as the picture.
 
 use reqwest::Method;
 use reqwest::multipart::{Form, Part};

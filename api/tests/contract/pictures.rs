@@ -1,4 +1,4 @@
-//! `GET /api/dropbox/pictures/{id}`: sizes, media types, and access.
+//! Tests `GET /api/dropbox/pictures/{id}`: sizes, media types, and access.
 
 use std::time::Duration;
 
@@ -90,7 +90,7 @@ async fn only_the_uploader_and_administrators_see_a_picture() {
 }
 
 #[tokio::test]
-async fn a_request_that_comes_too_early_waits_for_the_worker() {
+async fn a_request_for_an_unfinished_picture_waits_for_the_worker() {
     let server = TestServer::with_idle_worker(|settings| settings.uploads.default_wait = Duration::from_secs(30)).await;
     let jane = server.login("jane").await;
     let request = jane.request(Method::POST, "/api/dropbox/pictures").header("prefer", "respond-async");

@@ -1,4 +1,4 @@
-//! Authorization by the portal's own policy decision point, over AuthZEN.
+//! Tests authorization by the portal's own policy decision point, over AuthZEN.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
@@ -64,7 +64,7 @@ async fn the_policy_server_decides_who_sees_a_claimed_upload() {
     assert_eq!(admin.claim("apps/travel", &id).await.status(), 200);
     let path = format!("/uploads/{id}");
     assert_eq!(jane.get(&path).await.status(), 200, "the policy server permits her to claim for the app");
-    assert_eq!(joe.get(&path).await.status(), 404, "his grant in the records is not asked");
+    assert_eq!(joe.get(&path).await.status(), 404, "the policy server decides, and not his grant in the records");
 }
 
 #[tokio::test]
@@ -97,7 +97,7 @@ async fn the_policy_server_decides_and_without_its_answer_nothing_is_permitted()
     assert_eq!(set_name("jane", "apps/travel").await, 503);
 }
 
-/// The most bytes that the buffers of the kernel and of the client may hold: far more than a valid answer has.
+/// The maximum number of bytes that the kernel and the client may buffer. A valid answer is far smaller.
 const MAX_BUFFERED_BYTES: u64 = 64 << 20;
 
 #[tokio::test]

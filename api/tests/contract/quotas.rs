@@ -1,4 +1,4 @@
-//! Quotas of each user, and clients that stop reading.
+//! Tests the quotas of each user, and clients that stop reading.
 
 use std::time::Duration;
 
@@ -96,7 +96,7 @@ async fn requests_per_minute_have_a_limit() {
 }
 
 #[tokio::test]
-async fn too_many_concurrent_uploads_are_told_to_try_again() {
+async fn too_many_concurrent_uploads_get_503() {
     let server = TestServer::with_settings(|settings| settings.uploads.max_concurrent = 0).await;
     let jane = server.login("jane").await;
     let response = jane.upload("a.png", PNG).await;
@@ -138,7 +138,7 @@ async fn send_file(login: &crate::test_server::Login<'_>) -> (u16, serde_json::V
 }
 
 #[tokio::test]
-async fn stored_bytes_have_a_quota_over_both_contracts_and_claimed_pictures_count() {
+async fn stored_bytes_of_pictures_and_files_have_one_quota() {
     // The bytes of a picture are those of its original and of three squares.
     let server = TestServer::with_settings(|settings| settings.uploads.max_stored_bytes = ByteSize(20_000)).await;
     let (jane, joe) = (server.login("jane").await, server.login("joe").await);
@@ -167,7 +167,7 @@ async fn stored_bytes_have_a_quota_over_both_contracts_and_claimed_pictures_coun
 }
 
 #[tokio::test]
-async fn uploads_in_flight_have_a_quota_over_both_contracts() {
+async fn pictures_and_files_in_flight_have_one_quota() {
     let server = TestServer::with_idle_worker(|settings| {
         settings.uploads.max_in_flight = 2;
         settings.uploads.default_wait = Duration::ZERO;

@@ -1,4 +1,4 @@
-//! `/service/…`: the API for services, which authenticate with a key of their own.
+//! Tests `/service/…`, the API for services, which authenticate with a key of their own.
 
 use domain::Secret;
 use reqwest::Method;

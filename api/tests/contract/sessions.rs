@@ -1,4 +1,4 @@
-//! Session cookies and bearer tokens: which of them are accepted, and which are refused.
+//! Tests session cookies and bearer tokens: which of them are accepted, and which are refused.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! `GET /uploads/{id}`: the status of an upload, with its events.
+//! Tests `GET /uploads/{id}`, the status of an upload, with its events.
 
 use reqwest::Method;
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! The administration of users, and the first administrator.
+//! Tests the administration of users, and the first administrator.
 
 use records::Role;
 
@@ -29,7 +29,7 @@ async fn users_are_added_disabled_and_made_administrators() {
 
 /// Both processes find no user and hash a password. Only one of them creates the administrator.
 #[tokio::test]
-async fn of_two_processes_that_start_at_once_one_makes_the_first_administrator() {
+async fn one_of_two_concurrent_starts_creates_the_first_administrator() {
     let folder = tempfile::tempdir().unwrap();
     let url = format!("sqlite://{}", folder.path().join("records.db").display());
     migrations::up(&url).await.unwrap();

@@ -1,4 +1,4 @@
-//! `If-Match` and `If-Unmodified-Since` on writes to resources that have an ETag.
+//! Tests `If-Match` and `If-Unmodified-Since` on writes to resources that have an ETag.
 
 use std::time::Duration;
 
@@ -41,7 +41,7 @@ async fn assert_refused(write: impl Fn() -> RequestBuilder, old_tag: &str) {
 }
 
 #[tokio::test]
-async fn a_crop_applies_to_the_picture_that_the_client_saw() {
+async fn a_crop_is_made_only_if_the_condition_holds() {
     let server = TestServer::new().await;
     let jane = server.login("jane").await;
     let path = format!("/api/dropbox/pictures/{}", jane.upload_picture().await);
@@ -69,7 +69,7 @@ async fn a_crop_applies_to_the_picture_that_the_client_saw() {
 }
 
 #[tokio::test]
-async fn an_avatar_is_replaced_and_removed_as_the_client_saw_it() {
+async fn an_avatar_changes_only_if_the_condition_holds() {
     let server = TestServer::with_settings(|settings| settings.realm.service.keys = Secret::new(SERVICE_KEY)).await;
     let jane = server.login("jane").await;
     let (avatar, user) = (format!("/api/users/jane.{FED}/avatar"), format!("/api/users/jane.{FED}"));
@@ -98,7 +98,7 @@ async fn an_avatar_is_replaced_and_removed_as_the_client_saw_it() {
 /// A client that repeats a write because the response was lost has the ETag from before the write. That ETag no
 /// longer matches, but the repeated write succeeds (RFC 9110, 13.1.1, and `docs/contracts/dropbox.md`, 6.3).
 #[tokio::test]
-async fn a_write_that_was_made_before_succeeds_again_with_its_condition() {
+async fn a_repeated_write_succeeds_with_its_old_condition() {
     let server = TestServer::new().await;
     let jane = server.login("jane").await;
     let (id, user) = (jane.upload_picture().await, format!("/api/users/jane.{FED}"));
@@ -144,7 +144,7 @@ async fn race(server: &TestServer, operation: &'static str, writes: [RequestBuil
 }
 
 #[tokio::test]
-async fn of_two_writes_with_one_etag_one_is_made() {
+async fn one_of_two_writes_with_the_same_etag_succeeds() {
     let server = TestServer::new().await;
     let jane = server.login("jane").await;
     let (id, user) = (jane.upload_picture().await, format!("/api/users/jane.{FED}"));
@@ -178,7 +178,7 @@ async fn of_two_writes_with_one_etag_one_is_made() {
 }
 
 #[tokio::test]
-async fn a_version_or_avatar_that_is_being_processed_is_a_change() {
+async fn a_version_or_avatar_in_processing_counts_as_a_change() {
     let server = TestServer::with_idle_worker(|_| {}).await;
     let jane = server.login("jane").await;
     let file = upload_file_with_idle_worker(&jane).await;
@@ -217,7 +217,7 @@ async fn upload_lazily(login: &Login<'_>) -> String {
 }
 
 #[tokio::test]
-async fn a_file_and_its_renditions_are_changed_as_the_client_saw_them() {
+async fn a_file_and_its_renditions_change_only_if_the_condition_holds() {
     let server = start_server().await;
     let jane = server.login("jane").await;
     let id = upload_file(&jane).await;

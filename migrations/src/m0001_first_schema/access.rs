@@ -29,8 +29,8 @@ fn users() -> TableCreateStatement {
         .to_owned()
 }
 
-/// The keys that sign sessions: the newest signs, and all of them verify. `needed_until` is when the last issued
-/// bearer token that the key signed expires; the key is kept at least until then.
+/// The keys that sign sessions. The newest key signs; every key can verify. A key is kept at least until
+/// `needed_until`, when the last bearer token that it signed expires.
 fn signing_keys() -> TableCreateStatement {
     table("signing_keys")
         .col(string("id").primary_key())

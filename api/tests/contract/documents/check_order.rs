@@ -1,4 +1,4 @@
-//! The order in which a request is checked, and paths that do not exist. The wording of errors is tested in
+//! Tests the order in which a request is checked, and paths that do not exist. The wording of errors is tested in
 //! `error_bodies`.
 
 use domain::FileRole;

@@ -1,4 +1,4 @@
-//! Concurrent requests, and permissions that change while a request waits.
+//! Tests concurrent requests, and permissions that change while a request waits.
 
 use domain::FileRole;
 use futures::future::join_all;
@@ -11,7 +11,7 @@ use super::{
 use crate::test_server::TestServer;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_200_renditions_with_one_name_over_two_apis_one_is_accepted() {
+async fn one_of_200_concurrent_renditions_gets_the_name() {
     let server =
         TestServer::with_settings(|settings| settings.uploads.default_wait = std::time::Duration::from_secs(30)).await;
     let jane = server.login("jane").await;
@@ -33,7 +33,7 @@ async fn of_200_renditions_with_one_name_over_two_apis_one_is_accepted() {
 }
 
 #[tokio::test]
-async fn a_right_that_is_revoked_while_the_upload_waits_refuses_it() {
+async fn an_upload_is_refused_if_its_permission_is_revoked_meanwhile() {
     let server = TestServer::with_idle_worker(|_| {}).await;
     let (jane, joe) = (server.login("jane").await, server.login("joe").await);
     let id = upload_file_with_idle_worker(&jane).await;
@@ -60,7 +60,7 @@ async fn a_right_that_is_revoked_while_the_upload_waits_refuses_it() {
 }
 
 #[tokio::test]
-async fn a_link_that_is_revoked_while_the_upload_waits_refuses_it() {
+async fn an_upload_is_refused_if_its_link_is_revoked_meanwhile() {
     let server = TestServer::with_idle_worker(|_| {}).await;
     let jane = server.login("jane").await;
     let id = upload_file_with_idle_worker(&jane).await;
@@ -85,7 +85,7 @@ async fn a_link_that_is_revoked_while_the_upload_waits_refuses_it() {
 }
 
 #[tokio::test]
-async fn a_rendition_belongs_to_the_version_that_was_there_when_it_began() {
+async fn a_rendition_belongs_to_the_version_that_was_latest_at_its_start() {
     let server = TestServer::with_idle_worker(|_| {}).await;
     let jane = server.login("jane").await;
     let new = form(&[part("name=\"primaryFile\"; filename=\"a.txt\"", b"a")]);
@@ -106,7 +106,7 @@ async fn a_rendition_belongs_to_the_version_that_was_there_when_it_began() {
 }
 
 #[tokio::test]
-async fn each_request_that_adds_a_version_is_told_of_its_own() {
+async fn each_concurrent_request_gets_its_own_version_number() {
     let server = TestServer::with_idle_worker(|_| {}).await;
     let jane = server.login("jane").await;
     let id = upload_file_with_idle_worker(&jane).await;

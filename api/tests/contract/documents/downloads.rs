@@ -16,7 +16,7 @@ async fn get_with_headers(jane: &Login<'_>, path: &str, headers: &[(&str, &str)]
 }
 
 #[tokio::test]
-async fn one_range_several_ranges_and_invalid_ranges() {
+async fn ranges_are_served_ignored_or_refused() {
     let server = start_server().await;
     let jane = server.login("jane").await;
     let id = upload_file(&jane).await;

@@ -1,5 +1,6 @@
-//! Errors in the request itself: each error body is compared byte for byte, in JSON and in XML. Permissions and paths
-//! are tested in `authorization`, links in `invalid_links`. Conflicts and internal failures are tested in `failures`.
+//! Tests errors in the request itself: each error body is compared byte for byte, in JSON and in XML. Permissions and
+//! paths are tested in `authorization`, links in `invalid_links`. Conflicts and internal failures are tested in
+//! `failures`.
 
 use bytesize::ByteSize;
 use reqwest::header::HeaderMap;

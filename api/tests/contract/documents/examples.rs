@@ -1,4 +1,4 @@
-//! The contract's examples exactly as they are printed. In each of them the file comes before the parameters, the
+//! Sends the contract's examples exactly as they are printed. In each of them the file comes before the parameters, the
 //! `.png` has the content type of a JPEG, and the part with the parameters is called `parameters`. Two examples have
 //! line breaks inside a JSON string. JSON does not allow that, so the api refuses them.
 

@@ -1,5 +1,5 @@
-//! Errors caused by a concurrent request or by an internal failure: each body is compared byte for byte, in JSON and in
-//! XML.
+//! Tests errors caused by a concurrent request or by an internal failure: each body is compared byte for byte, in JSON
+//! and in XML.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! New files, new versions, file information, and files of another system.
+//! Tests new files, new versions, file information, and files of another system.
 
 use domain::FileRole;
 use reqwest::Method;
@@ -11,7 +11,7 @@ use super::{
 use crate::test_server::{FED, PNG, header};
 
 #[tokio::test]
-async fn a_file_and_its_information() {
+async fn a_new_file_has_the_documented_information() {
     let server = start_server().await;
     let jane = server.login("jane").await;
     let body = form(&[

@@ -1,4 +1,4 @@
-//! `Idempotency-Key`: a request takes effect once, however often it is sent.
+//! Tests `Idempotency-Key`: a request takes effect once, however often it is sent.
 
 use std::time::Duration;
 
@@ -214,7 +214,7 @@ async fn a_key_that_is_neither_renewed_nor_released_is_free_after_half_a_minute(
 /// Retry-After grows with the time for which the key has been locked. It never exceeds the time that is left of the
 /// lock.
 #[tokio::test]
-async fn a_request_with_a_key_in_flight_is_told_when_to_try_again() {
+async fn retry_after_grows_while_a_key_is_in_flight() {
     let server = crate::test_server::TestServer::with_idle_worker(|_| {}).await;
     let jane = server.login("jane").await;
     let lock = async |seconds: u64| {

@@ -1,5 +1,5 @@
-//! Links that are refused at creation, and links that do not open: each error body is compared byte for byte, in JSON
-//! and in XML.
+//! Tests links that are refused at creation, and links that do not open: each error body is compared byte for byte, in
+//! JSON and in XML.
 
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};

@@ -1,5 +1,5 @@
-//! Applinks and public links: what they grant, to which users, for how long, and that a revocation takes effect at
-//! once.
+//! Tests applinks and public links: what they grant, to which users, for how long, and that a revocation takes
+//! effect at once.
 
 use std::time::Duration;
 
@@ -306,7 +306,7 @@ async fn access_codes_are_required_and_guesses_are_limited() {
 }
 
 #[tokio::test]
-async fn an_upload_by_a_link_is_followed_with_the_credentials_of_the_link() {
+async fn the_status_of_an_upload_by_a_link_needs_the_credentials_of_that_link() {
     let server = TestServer::with_idle_worker(|settings| settings.uploads.default_wait = Duration::ZERO).await;
     let jane = server.login("jane").await;
     let new = form(&[super::part("name=\"primaryFile\"; filename=\"a.txt\"", b"text")]);

@@ -1,4 +1,4 @@
-//! Rendition names at their length limits, names that are equal, and invalid JSON.
+//! Tests rendition names at their length limits, names that are equal, and invalid JSON.
 
 use super::{
     error_fields, file_part, form, json_part, part, post, start_server, status_and_text, upload_file, upload_rendition,

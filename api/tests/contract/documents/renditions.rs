@@ -1,4 +1,4 @@
-//! The renditions that Cloakroom makes, and the deletion of uploaded renditions.
+//! Tests the renditions that Cloakroom makes, and the deletion of uploaded renditions.
 
 use reqwest::Method;
 

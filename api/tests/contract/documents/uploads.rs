@@ -1,4 +1,4 @@
-//! `POST …/data/rendition`: which uploads are accepted, in which order of parts, and with which response.
+//! Tests `POST …/data/rendition`: which uploads are accepted, in which order of parts, and with which response.
 
 use domain::FileRole;
 use reqwest::Method;
@@ -11,7 +11,7 @@ use super::{
 use crate::test_server::{PNG, header};
 
 #[tokio::test]
-async fn the_answer_in_json_and_xml_byte_for_byte() {
+async fn an_upload_is_answered_in_json_or_xml() {
     let server = start_server().await;
     let jane = server.login("jane").await;
     let id = upload_file(&jane).await;
