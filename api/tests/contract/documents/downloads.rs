@@ -86,7 +86,7 @@ async fn a_download_is_resumed_with_the_same_bytes_or_not_at_all() {
     assert_eq!((part.status().as_u16(), part.bytes().await.unwrap()), (206, whole.slice(10..)));
     let body = form(&[part_of("name=\"primaryFile\"; filename=\"a.txt\"", b"0123456789abcdef")]);
     assert_eq!(post(&jane, &path, body).await.status(), 201);
-    let message = "The resource has changed: its ETag does not match If-Match; fetch it again without If-Match.";
+    let message = "The resource has changed or is being changed: its ETag does not match If-Match; fetch it again without If-Match.";
     let about = ("file", id.as_str());
     for method in [Method::GET, Method::HEAD] {
         let request = api_request(&jane, method, &path).header("range", "bytes=10-").header("if-match", &old);
