@@ -258,7 +258,13 @@ async fn change_pictures(parts: &InProcess) -> Result<()> {
     let crop = Some(Crop { x: 0, y: 0, w: 100, h: 100 });
     records.crop(ready, crop, &ada, ExpectedVersion::Any).await?.ok().context("it cannot be cropped")?;
     records.claim(ready, &resource, &ada, None, ExpectedVersion::Any).await?.ok().context("it cannot be claimed")?;
-    records.remove_avatar(&resource, OWNER, ExpectedVersion::Any).await??;
+    let removed = records.remove_avatar(&resource, OWNER, ExpectedVersion::Any).await??;
+    parts.backends.clean_up_discarded(&removed).await;
+
+    let waiting = parts.submit_picture(PICTURE).await?.id;
+    let deleted = records.delete_upload(waiting, &ada, ExpectedVersion::Any).await?.ok().context("it stays")?;
+    anyhow::ensure!(deleted.uploads == [waiting]);
+    parts.backends.clean_up_discarded(&deleted).await;
     parts.sweeper.sweep_once().await?;
     Ok(())
 }

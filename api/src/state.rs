@@ -47,6 +47,7 @@ use crate::upload_status::UploadViewers;
 pub(crate) struct AppState {
     pub(crate) http: Arc<HttpSettings>,
     pub(crate) realm: Arc<RealmNames>,
+    pub(crate) backends: Backends,
     pub(crate) records: Records,
     pub(crate) blobs: Arc<Blobs>,
     pub(crate) metrics: PrometheusHandle,
@@ -193,7 +194,8 @@ impl AppState {
             http,
             blobs,
             metrics,
-            readiness: Arc::new(Readiness::new(backends)),
+            readiness: Arc::new(Readiness::new(backends.clone())),
+            backends,
             cross_origin: Arc::new(CrossOrigin::new(&realm_settings.cors, realm_settings.document_domain)),
             authenticator,
             sessions,

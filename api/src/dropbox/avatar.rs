@@ -5,7 +5,8 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
-use domain::{ExpectedVersion, Media, Resource, Service, Upload, VersionChanged};
+use backends::Backends;
+use domain::{ExpectedVersion, Media, Resource, Service, Upload, UploadState, VersionChanged};
 use records::Records;
 use serde::Deserialize;
 
@@ -21,7 +22,8 @@ use crate::http::path_params::PathParams;
 use crate::http::request_head::RequestHead;
 use crate::openapi::content_responses::AvatarContent;
 use crate::openapi::error_responses::{
-    CsrfErrors, ParameterErrors, PermissionErrors, PreconditionErrors, Problems, RejectionErrors, TargetErrors,
+    CsrfErrors, GoneErrors, ParameterErrors, PermissionErrors, PreconditionErrors, Problems, RejectionErrors,
+    TargetErrors,
 };
 use crate::openapi::path_parameters::{ResourcePath, SizeQuery};
 use crate::openapi::request_headers::{ConditionalHeaders, WriteConditionHeaders};
@@ -63,7 +65,8 @@ pub(crate) struct VersionParam {
     version: String,
 }
 
-/// `GET /api/{service}/{ID}/avatars/{version}.png`: returns one version of an avatar, which never changes.
+/// `GET /api/{service}/{ID}/avatars/{version}.png`: returns one version of an avatar, which never changes until it is
+/// removed.
 #[utoipa::path(
     get,
     path = "/api/{service}/{id}/avatars/{version}",
@@ -77,7 +80,7 @@ pub(crate) struct VersionParam {
     ),
     responses(
         AvatarContent,
-        Problems::<(ParameterErrors, TargetErrors, PreconditionErrors, RejectionErrors)>,
+        Problems::<(ParameterErrors, TargetErrors, GoneErrors, PreconditionErrors, RejectionErrors)>,
     ),
     security(()),
 )]
@@ -92,6 +95,11 @@ pub(crate) async fn version(
     let unknown = || ApiError::NotFound(format!("there is no avatar {file:.40} of {resource}"));
     let version = file.strip_suffix(".png").and_then(|version| version.parse().ok()).ok_or_else(unknown)?;
     let upload = records.avatar_version(&resource, version).await?.ok_or_else(unknown)?;
+    match upload.state {
+        UploadState::Ready => {}
+        UploadState::Expired => return Err(ApiError::Gone(format!("avatar {version} of {resource} was removed"))),
+        UploadState::Accepted | UploadState::Rejected | UploadState::Failed => return Err(unknown()),
+    }
     avatar_response(&variants, &upload, size, &request, "public, max-age=31536000, immutable").await
 }
 
@@ -127,7 +135,8 @@ async fn avatar_response(
     variants.respond(&variant, request, cache).await
 }
 
-/// `DELETE /api/users/{UserID}/picture`: removes the avatar of a user, who then has the default avatar.
+/// `DELETE /api/users/{UserID}/picture`: removes the avatar of a user, with its former versions. The user then has the
+/// default avatar.
 #[utoipa::path(
     delete,
     path = "/api/{service}/{id}/picture",
@@ -144,15 +153,17 @@ pub(crate) async fn remove(
     WriteAccess(caller): WriteAccess,
     ResourceParam(resource): ResourceParam,
     State(permissions): State<Arc<Permissions>>,
-    State(records): State<Records>,
+    State(backends): State<Backends>,
     headers: HeaderMap,
 ) -> Result<StatusCode, ApiError> {
+    let records = &backends.records;
     if resource.service != Service::Users {
         return Err(ApiError::NotFound("only users have a picture that can be removed".to_owned()));
     }
     permissions.authorize(&caller, Action::RemoveAvatar, &resource).await?;
-    let expected = expected_avatar(&records, &resource, &headers).await?;
+    let expected = expected_avatar(records, &resource, &headers).await?;
     let removed = records.remove_avatar(&resource, &caller.user_id, expected).await?;
-    removed.map_err(|VersionChanged| write_condition_error(&headers))?;
+    let discarded = removed.map_err(|VersionChanged| write_condition_error(&headers))?;
+    backends.clean_up_discarded(&discarded).await;
     Ok(StatusCode::OK)
 }

@@ -50,7 +50,7 @@ open_enum! {
         Cropped = "cropped",
         /// The picture was not claimed in time.
         Expired = "expired",
-        /// The rendition was deleted.
+        /// The picture, the avatar or the rendition was deleted.
         Deleted = "deleted",
     }
 }

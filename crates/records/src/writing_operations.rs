@@ -18,6 +18,7 @@ pub const WRITING_OPERATIONS: &[&str] = &[
     "delete_expired_idempotency_keys",
     "delete_old_signing_keys",
     "delete_rendition",
+    "delete_upload",
     "discard_job",
     "end_session",
     "end_sessions",

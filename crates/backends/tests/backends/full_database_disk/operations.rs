@@ -25,6 +25,8 @@ pub(super) enum WalkOperation {
     SettleVariant,
     Crop,
     Claim,
+    DeleteUpload,
+    RemoveAvatar,
     User,
     Session,
     Share,
@@ -39,7 +41,7 @@ pub(super) enum WalkOperation {
 }
 
 /// The operations in the order of an upload's life. The last ones need a clock that has advanced.
-pub(super) const OPERATIONS: [WalkOperation; 24] = [
+pub(super) const OPERATIONS: [WalkOperation; 26] = [
     WalkOperation::Admit,
     WalkOperation::AdmitFile,
     WalkOperation::ConfirmPublished,
@@ -53,6 +55,8 @@ pub(super) const OPERATIONS: [WalkOperation; 24] = [
     WalkOperation::SettleVariant,
     WalkOperation::Crop,
     WalkOperation::Claim,
+    WalkOperation::DeleteUpload,
+    WalkOperation::RemoveAvatar,
     WalkOperation::User,
     WalkOperation::Session,
     WalkOperation::Share,
@@ -177,6 +181,25 @@ impl FailingDiskWalk {
                     .is_some();
                 assert_eq!(seen.upload(id).await.unwrap().unwrap().claim.is_some(), claimed);
                 claimed
+            }
+            WalkOperation::DeleteUpload => {
+                let (id, mary) = (db.admit_and_settle().await.id, mary());
+                let delete = records.delete_upload(id, &mary, ExpectedVersion::Any);
+                let deleted = self.run_with_free_space(room, delete).await.is_some();
+                let expected = if deleted { UploadState::Expired } else { UploadState::Ready };
+                assert_eq!(seen.upload(id).await.unwrap().unwrap().state, expected);
+                assert_eq!(seen.variants(id, 0).await.unwrap().is_empty(), deleted);
+                deleted
+            }
+            WalkOperation::RemoveAvatar => {
+                let (id, resource) = (db.admit_and_settle().await.id, marys_resource());
+                records.claim(id, &resource, &mary(), None, ExpectedVersion::Any).await.unwrap().unwrap();
+                let remove = records.remove_avatar(&resource, "mary", ExpectedVersion::Any);
+                let removed = self.run_with_free_space(room, remove).await.is_some();
+                assert_eq!(seen.avatar(&resource).await.unwrap().is_none(), removed);
+                let expected = if removed { UploadState::Expired } else { UploadState::Ready };
+                assert_eq!(seen.upload(id).await.unwrap().unwrap().state, expected);
+                removed
             }
             WalkOperation::User => {
                 let id = fresh_id();
