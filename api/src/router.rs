@@ -70,6 +70,7 @@ fn operations() -> OpenApiRouter<AppState> {
         routes!(resources::claim),
         routes!(resources::get_upload),
         routes!(files::get, files::register),
+        routes!(files::restore),
         routes!(files::share, files::unshare),
         routes!(openapi::openapi_json),
         routes!(health::livez),

@@ -68,7 +68,7 @@ pub use delete_upload::DeleteUploadRefusal;
 pub use deletions::BlobDeletion;
 pub use discard::DiscardedUploads;
 pub use error::RecordsError;
-pub use files::FileAdmission;
+pub use files::{DeleteFileRefusal, FileAdmission, FileRow, FilesFilter, PurgeStep, RestoreFileRefusal};
 pub use jobs::JobRow;
 pub use outbox::{DueMessage, PublishAttempt};
 pub use records::Records;
