@@ -13,6 +13,7 @@ mod backend_outages;
 mod bad_pictures;
 mod connections;
 mod crash_points;
+mod deletion_commands;
 mod deploy;
 mod engines;
 mod expiry;
