@@ -78,7 +78,10 @@ async fn describe_wait(backends: &Backends, upload: &Upload, jobs: &[JobRow]) ->
             None => format!("The upload failed ({}). This is final.", why()),
         },
         (UploadState::Expired, ..) => {
-            format!("The upload has expired ({}). Its bytes are deleted, or will be by the next sweeps.", why())
+            format!(
+                "The upload has expired or was deleted ({}). Its bytes are deleted, or will be by the next sweeps.",
+                why()
+            )
         }
     }
 }

@@ -2,10 +2,13 @@
 //! `sweep` run one role each, in as many processes as the load needs.
 
 mod all_in_one;
+mod avatars;
 mod config;
+mod confirm;
 mod demo;
 mod explain;
 mod fd_limit;
+mod files;
 mod jobs;
 mod keys;
 mod log;
@@ -14,11 +17,13 @@ mod migrate;
 mod probes;
 mod publish;
 mod render;
+mod resource_arg;
 mod roles;
 mod settings;
 mod shutdown;
 mod stats;
 mod traces;
+mod uploads;
 mod users;
 mod verify;
 
@@ -66,6 +71,15 @@ enum Command {
     /// List, show, retry and drop dead letters.
     #[command(subcommand)]
     Jobs(jobs::JobsCommand),
+    /// List, show and delete uploads.
+    #[command(subcommand)]
+    Uploads(uploads::UploadsCommand),
+    /// List, delete and restore files.
+    #[command(subcommand)]
+    Files(files::FilesCommand),
+    /// Remove avatars.
+    #[command(subcommand)]
+    Avatars(avatars::AvatarsCommand),
     /// Show the history of one upload, and what it waits for.
     Explain(explain::ExplainArgs),
     /// Have workers read the stored bytes of uploads again, and compare them with their digests.
@@ -114,6 +128,9 @@ fn run(Cli { config, command }: Cli) -> anyhow::Result<()> {
         }
         Command::Sweep(args) => run_role(settings()?, |settings| roles::sweep(settings, args)),
         Command::Jobs(command) => run_role(with_error_log_level(settings()?), |settings| command.run(settings)),
+        Command::Uploads(command) => run_role(with_error_log_level(settings()?), |settings| command.run(settings)),
+        Command::Files(command) => run_role(with_error_log_level(settings()?), |settings| command.run(settings)),
+        Command::Avatars(command) => run_role(with_error_log_level(settings()?), |settings| command.run(settings)),
         Command::Explain(command) => run_role(with_error_log_level(settings()?), |settings| command.run(settings)),
         Command::Verify(command) => run_role(with_error_log_level(settings()?), |settings| command.run(settings)),
         Command::User(command) => run_role(with_error_log_level(settings()?), |settings| command.run(settings)),

@@ -134,8 +134,9 @@ pub(crate) async fn sweep(settings: Settings, args: SweepArgs) -> anyhow::Result
     let swept = sweeper.sweep_once().await?;
     backends.queue.close().await;
     println!(
-        "{} uploads expired, {} uploads failed, {} jobs published again, {} blobs deleted, {} orphans deleted from staging",
-        swept.expired, swept.failed, swept.republished, swept.deleted_blobs, swept.deleted_orphans
+        "{} uploads expired, {} uploads failed, {} jobs published again, {} deleted files purged, {} blobs deleted, \
+         {} orphans deleted from staging",
+        swept.expired, swept.failed, swept.republished, swept.purged_files, swept.deleted_blobs, swept.deleted_orphans
     );
     Ok(())
 }

@@ -9,9 +9,9 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use api::NewUser;
 use clap::{Args, Subcommand, ValueEnum};
-use domain::{Resource, Service};
 use records::{Records, Role};
 
+use crate::resource_arg::parse_resource;
 use crate::settings::Settings;
 
 #[derive(Subcommand)]
@@ -228,17 +228,4 @@ impl GrantArgs {
         }
         Ok(())
     }
-}
-
-/// Parses `apps/travel`, with or without the federation member after it.
-fn parse_resource(text: &str, fedmember: &str) -> anyhow::Result<Resource> {
-    let parse = || {
-        let (service, id) = text.split_once('/')?;
-        let id = id.strip_suffix(&format!(".{fedmember}")).unwrap_or(id);
-        let service: Service = service.parse().ok()?;
-        (!id.is_empty() && !id.contains('/')).then(|| Resource { service, id: id.to_owned() })
-    };
-    parse().with_context(|| {
-        format!("\"{text}\" is not a resource: write users, apps, apis, groups or businesses, then / and an id, such as apps/travel")
-    })
 }

@@ -14,6 +14,7 @@ mod bad_pictures;
 mod commands_beside_a_server;
 mod connections;
 mod crash_points;
+mod deletion_commands;
 mod deploy;
 mod engines;
 mod expiry;

@@ -13,7 +13,7 @@ use domain::{
     RenditionNameRules, Resource, Service, UploadState, UploadTarget,
 };
 use instrument::{FailPoints, FaultSide};
-use records::{Attempt, Claimant, LeaseResult, PublishAttempt, Role, SigningKey, User, VariantStatus};
+use records::{Attempt, Claimant, FilesFilter, LeaseResult, PublishAttempt, Role, SigningKey, User, VariantStatus};
 use test_support::in_process::{InProcess, OWNER, prepared_folder};
 use test_support::portal::read_picture;
 use uuid::Uuid;
@@ -146,6 +146,8 @@ async fn crash_and_repeat(change: impl AsyncFn(&InProcess) -> Result<()>, faults
     parts.recover().await.unwrap();
     clock.advance(DAY);
     parts.recover().await.unwrap();
+    let deleted = FilesFilter { owner: None, deleted: true };
+    assert_eq!(records.list_files(&deleted, None, 100).await.unwrap(), [], "{faults:?}: a deleted file stays");
     let stats = records.stats().await.unwrap();
     assert_eq!((stats.queued_jobs, stats.dead_jobs, stats.pending_deletions), (0, 0, 0), "{faults:?}");
     assert_eq!((stats.unaccounted(), stats.in_state(UploadState::Accepted)), (0, 0), "{faults:?}: {stats:?}");
@@ -191,7 +193,7 @@ async fn change_accounts(parts: &InProcess) -> Result<()> {
 async fn change_files(parts: &InProcess) -> Result<()> {
     let records = &parts.backends.records;
     let registered: FileId = "registered".parse()?;
-    anyhow::ensure!(records.register_file(&registered, "report.pdf", OWNER, 1, None).await?);
+    records.register_file(&registered, "report.pdf", OWNER, 1, None).await?.ok().context("it was refused")?;
     records.share_file(&registered, "carol", FileRole::Viewer).await?;
     records.unshare_file(&registered, "carol").await?;
     let link = applink(&registered);
@@ -214,6 +216,22 @@ async fn change_files(parts: &InProcess) -> Result<()> {
     anyhow::ensure!(records.delete_rendition(&rendition, OWNER).await?);
     anyhow::ensure!(records.recount_usage().await?.is_empty());
     parts.sweeper.sweep_once().await?;
+
+    // One more rendition is ready and one waits, so that the purge deletes and cancels.
+    for (name, settled) in [("ready", true), ("waiting", false)] {
+        let name = RenditionName::parse(name, RenditionNameRules::V1_1)?;
+        let target = UploadTarget::Rendition { version, name, description: String::new(), max_renditions: 9 };
+        parts.submit_to_target(target, PICTURE).await?;
+        if settled {
+            parts.worker.run_pending().await?;
+        }
+    }
+    let delete = async |grace| records.delete_file(&file, OWNER, grace, ExpectedVersion::Any).await;
+    delete(DAY).await?.ok().context("it cannot be deleted")?;
+    records.restore_file(&file, OWNER).await?.ok().context("it cannot be restored")?;
+    delete(Duration::ZERO).await?.ok().context("it cannot be deleted again")?;
+    parts.sweeper.sweep_once().await?;
+    anyhow::ensure!(records.file_versions(&file, None).await?.is_empty());
     Ok(())
 }
 
@@ -258,7 +276,13 @@ async fn change_pictures(parts: &InProcess) -> Result<()> {
     let crop = Some(Crop { x: 0, y: 0, w: 100, h: 100 });
     records.crop(ready, crop, &ada, ExpectedVersion::Any).await?.ok().context("it cannot be cropped")?;
     records.claim(ready, &resource, &ada, None, ExpectedVersion::Any).await?.ok().context("it cannot be claimed")?;
-    records.remove_avatar(&resource, OWNER, ExpectedVersion::Any).await??;
+    let removed = records.remove_avatar(&resource, OWNER, ExpectedVersion::Any).await??;
+    parts.backends.clean_up_discarded(&removed).await;
+
+    let waiting = parts.submit_picture(PICTURE).await?.id;
+    let deleted = records.delete_upload(waiting, &ada, ExpectedVersion::Any).await?.ok().context("it stays")?;
+    anyhow::ensure!(deleted.uploads == [waiting]);
+    parts.backends.clean_up_discarded(&deleted).await;
     parts.sweeper.sweep_once().await?;
     Ok(())
 }

@@ -73,6 +73,14 @@ pub(crate) enum ApiError {
     /// The picture is claimed for something else, or the change conflicts with an existing thing.
     #[error("{0}")]
     Conflict(String),
+    /// Something else uses the thing, so that it cannot be deleted.
+    #[error("{message}")]
+    InUse {
+        /// Stable, for programs.
+        code: &'static str,
+        /// For people.
+        message: String,
+    },
     /// A request with the same idempotency key is in progress.
     #[error("a request with this Idempotency-Key is in progress; repeat this request later")]
     InFlight {
@@ -151,7 +159,7 @@ impl ApiError {
                 ReasonCode::NotPermitted => StatusCode::FORBIDDEN,
                 _ => StatusCode::UNPROCESSABLE_ENTITY,
             },
-            Self::Conflict(_) | Self::InFlight { .. } => StatusCode::CONFLICT,
+            Self::Conflict(_) | Self::InUse { .. } | Self::InFlight { .. } => StatusCode::CONFLICT,
             Self::IdempotencyKeyReused => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Gone(_) => StatusCode::GONE,
             Self::PreconditionFailed | Self::ModifiedSince => StatusCode::PRECONDITION_FAILED,
@@ -173,7 +181,7 @@ impl ApiError {
             Self::WrongCredentials => "wrong_credentials",
             Self::NotPermitted(_) => "not_permitted",
             Self::NotFound(_) => "not_found",
-            Self::Malformed { code, .. } | Self::TooManyRequests { code, .. } => code,
+            Self::Malformed { code, .. } | Self::InUse { code, .. } | Self::TooManyRequests { code, .. } => code,
             Self::TooLarge { .. } => "too_large",
             Self::UnsupportedMediaType(_) => "unsupported_type",
             Self::Rejected(reason) | Self::Failed(reason) => reason.code.as_str(),

@@ -17,7 +17,7 @@ use axum::body::Body;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
 use backends::Backends;
-use domain::{IdempotencyKey, Media, Outcome, Staged, UploadId, UploadState};
+use domain::{IdempotencyKey, Media, Outcome, ReasonCode, Staged, UploadId, UploadState};
 use records::{Admitted, RecordsError};
 use storage::{StagedWriter, Staging};
 
@@ -299,6 +299,9 @@ impl Ingest {
     async fn status(&self, id: UploadId) -> Result<StatusCode, ApiError> {
         let Some(upload) = self.backends.records.upload(id).await? else { return Ok(StatusCode::ACCEPTED) };
         match (upload.state, upload.reason) {
+            (UploadState::Expired, Some(reason)) if reason.code == ReasonCode::Deleted => {
+                Err(ApiError::Rejected(reason))
+            }
             (UploadState::Ready | UploadState::Expired, _) => Ok(StatusCode::OK),
             (UploadState::Rejected, Some(reason)) => Err(ApiError::Rejected(reason)),
             (UploadState::Failed, Some(reason)) => Err(ApiError::Failed(reason)),

@@ -32,6 +32,7 @@ mod service_api;
 mod settings;
 mod state;
 mod ui;
+mod upload_deletion;
 mod upload_list;
 mod upload_status;
 

@@ -29,7 +29,7 @@ use crate::http::server::OverClientLimit;
 use crate::openapi::documented_responses::DocumentedResponses;
 use crate::service_api::{files, resources};
 use crate::state::AppState;
-use crate::{documents, health, openapi, ui, upload_list, upload_status};
+use crate::{documents, health, openapi, ui, upload_deletion, upload_list, upload_status};
 
 /// Builds the router, and the OpenAPI document of its operations.
 pub(crate) fn router(state: AppState) -> Router {
@@ -75,12 +75,13 @@ fn operations() -> OpenApiRouter<AppState> {
         routes!(avatar::version),
         routes!(avatar::remove),
         routes!(upload_list::list),
-        routes!(upload_status::get),
+        routes!(upload_status::get, upload_deletion::remove),
         routes!(resources::get, resources::register),
         routes!(resources::grant, resources::revoke),
         routes!(resources::claim),
         routes!(resources::get_upload),
         routes!(files::get, files::register),
+        routes!(files::restore),
         routes!(files::share, files::unshare),
         routes!(openapi::openapi_json),
         routes!(health::livez),

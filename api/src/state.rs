@@ -26,6 +26,7 @@ use crate::documents::authorize::DocumentAccess;
 use crate::documents::file_upload::FileUploads;
 use crate::documents::links::Links;
 use crate::documents::principal::PrincipalResolver;
+use crate::documents::settings::DocumentSettings;
 use crate::dropbox::claim::Claims;
 use crate::dropbox::unclaimed_pictures::UnclaimedPictures;
 use crate::dropbox::upload::PictureUploads;
@@ -47,6 +48,7 @@ use crate::upload_status::UploadViewers;
 pub(crate) struct AppState {
     pub(crate) http: Arc<HttpSettings>,
     pub(crate) realm: Arc<RealmNames>,
+    pub(crate) backends: Backends,
     pub(crate) records: Records,
     pub(crate) blobs: Arc<Blobs>,
     pub(crate) metrics: PrometheusHandle,
@@ -65,6 +67,7 @@ pub(crate) struct AppState {
     pub(crate) ingest: Arc<Ingest>,
     pub(crate) picture_uploads: Arc<PictureUploads>,
     pub(crate) file_uploads: Arc<FileUploads>,
+    pub(crate) document_settings: Arc<DocumentSettings>,
 
     pub(crate) unclaimed_pictures: Arc<UnclaimedPictures>,
     pub(crate) variants: Arc<VariantServer>,
@@ -151,7 +154,7 @@ impl AppState {
         let file_uploads = FileUploads {
             access: Arc::clone(&document_access),
             records: records.clone(),
-            settings: documents,
+            settings: Arc::clone(&documents),
             uploads: Arc::clone(&uploads),
         };
         let upload_viewers = UploadViewers {
@@ -193,7 +196,8 @@ impl AppState {
             http,
             blobs,
             metrics,
-            readiness: Arc::new(Readiness::new(backends)),
+            readiness: Arc::new(Readiness::new(backends.clone())),
+            backends,
             cross_origin: Arc::new(CrossOrigin::new(&realm_settings.cors, realm_settings.document_domain)),
             authenticator,
             sessions,
@@ -206,6 +210,7 @@ impl AppState {
             ingest: Arc::new(ingest),
             picture_uploads: Arc::new(picture_uploads),
             file_uploads: Arc::new(file_uploads),
+            document_settings: documents,
             unclaimed_pictures,
             variants: Arc::new(variants),
             claims: Arc::new(Claims::new(records.clone(), Arc::clone(&realm))),

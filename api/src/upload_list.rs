@@ -26,6 +26,15 @@ struct ListParameters {
     /// Only uploads in this state
     #[param(inline, nullable = false)]
     state: Option<UploadStateName>,
+    /// Only uploads of this kind
+    #[param(inline, nullable = false)]
+    kind: Option<UploadKindName>,
+    /// Only uploads that were accepted at this time or later
+    #[param(nullable = false, example = "2026-11-21T00:00:00Z")]
+    created_from: Option<Timestamp>,
+    /// Only uploads that were accepted before this time
+    #[param(nullable = false, example = "2026-11-22T00:00:00Z")]
+    created_before: Option<Timestamp>,
     /// Only uploads of this user, without the federation member. The default is the caller. Site administrators may name
     /// any user, or `*` for all users
     #[param(nullable = false, example = "jane")]
@@ -136,13 +145,13 @@ pub(crate) async fn list(
     uri: Uri,
 ) -> Result<Json<UploadPage>, ApiError> {
     let query = ListQuery::parse(&uri)?;
-    let owner = match query.owner {
+    let owner = match query.filter.owner.clone() {
         None => Some(caller.user_id),
         Some(owner) if caller.is_admin => Some(owner).filter(|owner| owner != "*"),
         Some(owner) if owner == caller.user_id => Some(owner),
         Some(_) => return Err(ApiError::NotPermitted("only site administrators list uploads of others".to_owned())),
     };
-    let filter = UploadFilter { owner, state: query.state };
+    let filter = UploadFilter { owner, ..query.filter };
     // One upload more than the limit tells whether there is another page.
     let mut uploads = records.list_uploads(&filter, query.before, query.limit + 1).await?;
     let more = uploads.len() as u64 > query.limit;
@@ -155,15 +164,15 @@ pub(crate) async fn list(
 
 /// The query, parsed. Unknown parameters are ignored, because clients add them to avoid caches.
 struct ListQuery {
-    state: Option<UploadState>,
-    owner: Option<String>,
+    /// With the owner as the query names it: `None` is the caller.
+    filter: UploadFilter,
     before: Option<UploadId>,
     limit: u64,
 }
 
 impl ListQuery {
     fn parse(uri: &Uri) -> Result<Self, ApiError> {
-        let mut query = Self { state: None, owner: None, before: None, limit: DEFAULT_LIMIT };
+        let mut query = Self { filter: UploadFilter::default(), before: None, limit: DEFAULT_LIMIT };
         for (name, value) in form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()) {
             let bad = |allowed: &str| {
                 ApiError::malformed("bad_query", format!("\"{name}\" is {allowed}, not \"{value:.20}\""))
@@ -171,10 +180,21 @@ impl ListQuery {
             match name.as_ref() {
                 "state" => {
                     let states = UploadState::ALL.map(UploadState::as_str).join(", ");
-                    query.state = Some(value.parse().map_err(|_| bad(&format!("one of {states}")))?);
+                    query.filter.state = Some(value.parse().map_err(|_| bad(&format!("one of {states}")))?);
+                }
+                "kind" => {
+                    let kinds = UploadKind::ALL.map(UploadKind::as_str).join(", ");
+                    query.filter.kind = Some(value.parse().map_err(|_| bad(&format!("one of {kinds}")))?);
+                }
+                "created_from" | "created_before" => {
+                    let time = value.parse().map_err(|_| bad("a time such as 2026-11-21T12:00:00Z"))?;
+                    let filter = &mut query.filter;
+                    let bound =
+                        if name == "created_from" { &mut filter.created_from } else { &mut filter.created_before };
+                    *bound = Some(time);
                 }
                 "owner" if value.contains('\0') => return Err(bad("the id of a user")),
-                "owner" => query.owner = Some(value.into_owned()),
+                "owner" => query.filter.owner = Some(value.into_owned()),
                 "before" => query.before = Some(value.parse().map_err(|_| bad("the number of an upload"))?),
                 "limit" => {
                     let limit = value.parse().ok().filter(|limit| (1..=MAX_LIMIT).contains(limit));

@@ -13,6 +13,7 @@ mod faults;
 mod full_disk;
 mod idempotency_keys;
 mod kill_at_every_step;
+mod kill_during_deletion;
 mod late_deliveries;
 mod leftovers;
 mod load_with_failures;

@@ -125,14 +125,17 @@ impl Worker {
     pub(crate) async fn mark_dead(&self, attempt: &Attempt, reason: Reason, error: &str) -> Result<(), RecordsError> {
         let last = attempt.last_error.as_ref().map_or_else(String::new, |error| format!("; before that: {error}"));
         let errors = format!("{}: {error}{last}", reason.code);
+        if self.backends.records.mark_dead(attempt, &reason, &errors).await? != SettleResult::Applied {
+            // The upload was deleted or has expired, and with it the job. Its bytes may have gone during the attempt.
+            tracing::info!(errors, "the attempt failed, which changes nothing, because the job has ended");
+            return Ok(());
+        }
         tracing::error!(
             attempt = attempt.counted_attempts,
             errors,
             "the job is dead: it will not be retried; see `cloakroom jobs show`"
         );
-        if self.backends.records.mark_dead(attempt, &reason, &errors).await? == SettleResult::Applied {
-            self.backends.queue.publish_outcome(attempt.message.id, Outcome::Failed(reason));
-        }
+        self.backends.queue.publish_outcome(attempt.message.id, Outcome::Failed(reason));
         Ok(())
     }
 

@@ -58,6 +58,8 @@ impl DocumentOperation {
     pub(crate) const GET_INFO: Self =
         Self::new("!csFileUnableToGetInfo", "Unable to get the file information.", "GET_FILE_INFO");
     pub(crate) const DOWNLOAD: Self = Self::new("!csFileUnableToGet", "Unable to get the file.", "GET_FILE");
+    pub(crate) const DELETE_FILE: Self =
+        Self::new("!csFileUnableToDelete", "Unable to delete the file.", "DELETE_FILE");
     pub(crate) const ADD_LINK: Self = Self::new("!csLinkUnableToAdd", "Unable to share the file.", "SHARE_FILE");
     pub(crate) const GET_LINKS: Self = Self::new("!csLinkUnableToGet", "Unable to get the file's links.", "GET_LINKS");
     pub(crate) const DELETE_LINK: Self =

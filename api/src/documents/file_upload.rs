@@ -15,13 +15,14 @@ use super::authorize::DocumentAccess;
 use super::error::{DocumentError, DocumentOperation};
 use super::file_info::file_info;
 use super::json_params::JsonParams;
+use super::latest_version::expected_latest_version;
 use super::request::DocumentRequest;
 use super::response_bodies::{ItemBody, ItemKind, SuccessBody};
 use super::settings::DocumentSettings;
 use super::upload_form::UploadForm;
 use crate::dropbox::settings::UploadSettings;
 use crate::error::ApiError;
-use crate::http::conditional::{CurrentVersion, etag, expected_version, has_write_condition, write_condition_error};
+use crate::http::conditional::write_condition_error;
 use crate::http::multipart::MultipartReader;
 use crate::ingest::{NewUpload, ReceivedFile, UploadLimits, UploadRequest, Uploader};
 
@@ -173,6 +174,7 @@ impl UploadRequest for FileUpload<'_> {
                 DocumentError::too_many_renditions(self.services.settings.max_renditions)
             }
             TargetConflict::VersionChanged => write_condition_error(&self.request.head.headers).into(),
+            TargetConflict::FileDeleted => DocumentError::file_not_found(),
         }))
     }
 
@@ -226,20 +228,10 @@ impl FileUpload<'_> {
     /// Evaluates the conditions of the request for the latest version of the file, and returns the number that the
     /// version must have when the upload is admitted. A new file has no conditions.
     async fn expected_version(&self, file: &FileId) -> Result<ExpectedVersion<u32>, DocumentError> {
-        let (headers, records) = (&self.request.head.headers, &self.services.records);
-        if self.kind == FileUploadKind::NewFile || !has_write_condition(headers) {
+        if self.kind == FileUploadKind::NewFile {
             return Ok(ExpectedVersion::Any);
         }
-        let file = records.file(file).await?.ok_or_else(DocumentError::file_not_found)?;
-        let latest = records.file_version(&file.id, file.latest_version).await?;
-        let latest = latest.ok_or_else(DocumentError::version_not_found)?;
-        // Content that is kept in another system has no ETag here.
-        let tags = latest.upload.iter().map(|upload| etag(&upload.sha256)).collect();
-        let current = CurrentVersion { version: latest.number, tags, modified_at: Some(latest.modified_at()) };
-        match expected_version(headers, current) {
-            ExpectedVersion::Outdated => Err(write_condition_error(headers).into()),
-            expected => Ok(expected),
-        }
+        expected_latest_version(&self.services.records, &self.request.head.headers, file).await
     }
 
     /// Parses what the form says beside the file.

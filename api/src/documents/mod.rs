@@ -6,6 +6,7 @@
 //! access_codes                     the passwords of public links
 //! upload_endpoints, file_upload, upload_form, json_params   uploads of renditions, files and versions
 //! renditions, file_response, file_info            what exists, and its bytes
+//! delete_file, latest_version                     deletion, and the conditions of writes to a file
 //! applinks, public_links, links, applink_tokens   delegation of permissions
 //! response_bodies, response_format, xml_serializer, error   responses and errors, in JSON or XML
 //! parameters, documented_errors    what the OpenAPI document says about requests and errors
@@ -19,6 +20,7 @@ pub(crate) mod access_codes;
 pub(crate) mod applink_tokens;
 pub(crate) mod applinks;
 pub(crate) mod authorize;
+pub(crate) mod delete_file;
 mod documented_errors;
 pub(crate) mod error;
 mod error_middleware;
@@ -26,6 +28,7 @@ pub(crate) mod file_info;
 mod file_response;
 pub(crate) mod file_upload;
 mod json_params;
+mod latest_version;
 pub(crate) mod links;
 mod parameters;
 pub(crate) mod principal;

@@ -6,7 +6,9 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::error::DocumentError;
-use super::{applinks, error_middleware, file_info, public_links, renditions, response_bodies, upload_endpoints};
+use super::{
+    applinks, delete_file, error_middleware, file_info, public_links, renditions, response_bodies, upload_endpoints,
+};
 use crate::error::ApiError;
 use crate::http::other_methods::refuse_other_methods;
 use crate::openapi;
@@ -21,7 +23,7 @@ struct DocumentsDoc;
 pub(crate) fn routes() -> OpenApiRouter<AppState> {
     let operations = [
         routes!(upload_endpoints::file),
-        routes!(file_info::get),
+        routes!(file_info::get, delete_file::remove),
         routes!(file_info::versions),
         routes!(renditions::file, upload_endpoints::next_version),
         routes!(renditions::get, upload_endpoints::rendition, renditions::remove),

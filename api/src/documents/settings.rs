@@ -1,12 +1,16 @@
-//! `[documents]`: limits of files and renditions.
+//! `[documents]`: limits of files and renditions, and how long deleted files are kept.
+
+use std::time::Duration;
 
 use bytesize::ByteSize;
+use jiff::fmt::serde::unsigned_duration::friendly::compact::required as friendly_duration;
 use serde::{Deserialize, Serialize};
 
 use crate::auth::attempt_limiter::AttemptLimits;
 use crate::auth::realm::RealmSettings;
 
-/// `[documents]`: how large files and renditions may be, and how many renditions a version may have.
+/// `[documents]`: how large files and renditions may be, how many renditions a version may have, and how long a deleted
+/// file is kept.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DocumentSettings {
@@ -16,6 +20,9 @@ pub struct DocumentSettings {
     pub max_file_bytes: ByteSize,
     /// The most custom renditions of one version.
     pub max_renditions: u64,
+    /// How long a deleted file can be restored.
+    #[serde(with = "friendly_duration")]
+    pub deletion_grace: Duration,
     /// How many access codes may be tried at one public link from one network address, counting IPv6 by /64, per
     /// `realm.login_window`.
     pub max_codes_per_link_and_address: u32,

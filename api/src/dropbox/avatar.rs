@@ -5,7 +5,8 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
-use domain::{ExpectedVersion, Media, Resource, Service, Upload, VersionChanged};
+use backends::Backends;
+use domain::{ExpectedVersion, Media, Resource, Service, Upload, UploadState, VersionChanged};
 use jiff::Timestamp;
 use records::Records;
 use serde::Deserialize;
@@ -22,7 +23,8 @@ use crate::http::path_params::PathParams;
 use crate::http::request_head::RequestHead;
 use crate::openapi::content_responses::AvatarContent;
 use crate::openapi::error_responses::{
-    CsrfErrors, ParameterErrors, PermissionErrors, PreconditionErrors, Problems, RejectionErrors, TargetErrors,
+    CsrfErrors, GoneErrors, ParameterErrors, PermissionErrors, PreconditionErrors, Problems, RejectionErrors,
+    TargetErrors,
 };
 use crate::openapi::path_parameters::{ResourcePath, SizeQuery};
 use crate::openapi::request_headers::{ConditionalHeaders, DateConditionHeaders, WriteConditionHeaders};
@@ -64,7 +66,8 @@ pub(crate) struct VersionParam {
     version: String,
 }
 
-/// `GET /api/{service}/{ID}/avatars/{version}.png`: returns one version of an avatar, which never changes.
+/// `GET /api/{service}/{ID}/avatars/{version}.png`: returns one version of an avatar, which never changes until it is
+/// removed.
 #[utoipa::path(
     get,
     path = "/api/{service}/{id}/avatars/{version}",
@@ -79,7 +82,7 @@ pub(crate) struct VersionParam {
     ),
     responses(
         AvatarContent,
-        Problems::<(ParameterErrors, TargetErrors, PreconditionErrors, RejectionErrors)>,
+        Problems::<(ParameterErrors, TargetErrors, GoneErrors, PreconditionErrors, RejectionErrors)>,
     ),
     security(()),
 )]
@@ -94,6 +97,11 @@ pub(crate) async fn version(
     let unknown = || ApiError::NotFound(format!("there is no avatar {file:.40} of {resource}"));
     let version = file.strip_suffix(".png").and_then(|version| version.parse().ok()).ok_or_else(unknown)?;
     let upload = records.avatar_version(&resource, version).await?.ok_or_else(unknown)?;
+    match upload.state {
+        UploadState::Ready => {}
+        UploadState::Expired => return Err(ApiError::Gone(format!("avatar {version} of {resource} was removed"))),
+        UploadState::Accepted | UploadState::Rejected | UploadState::Failed => return Err(unknown()),
+    }
     avatar_response(&variants, &upload, size, &request, "public, max-age=31536000, immutable").await
 }
 
@@ -134,7 +142,8 @@ async fn avatar_response(
     variants.respond((&variant, shown_since(upload)), request, cache).await
 }
 
-/// `DELETE /api/users/{UserID}/picture`: removes the avatar of a user, who then has the default avatar.
+/// `DELETE /api/users/{UserID}/picture`: removes the avatar of a user, with its former versions. The user then has the
+/// default avatar.
 #[utoipa::path(
     delete,
     path = "/api/{service}/{id}/picture",
@@ -151,15 +160,17 @@ pub(crate) async fn remove(
     WriteAccess(caller): WriteAccess,
     ResourceParam(resource): ResourceParam,
     State(permissions): State<Arc<Permissions>>,
-    State(records): State<Records>,
+    State(backends): State<Backends>,
     headers: HeaderMap,
 ) -> Result<StatusCode, ApiError> {
+    let records = &backends.records;
     if resource.service != Service::Users {
         return Err(ApiError::NotFound("only users have a picture that can be removed".to_owned()));
     }
     permissions.authorize(&caller, Action::RemoveAvatar, &resource).await?;
-    let expected = expected_avatar(&records, &resource, &headers).await?;
+    let expected = expected_avatar(records, &resource, &headers).await?;
     let removed = records.remove_avatar(&resource, &caller.user_id, expected).await?;
-    removed.map_err(|VersionChanged| write_condition_error(&headers))?;
+    let discarded = removed.map_err(|VersionChanged| write_condition_error(&headers))?;
+    backends.clean_up_discarded(&discarded).await;
     Ok(StatusCode::OK)
 }

@@ -178,6 +178,9 @@ impl Claims {
                 Err(ClaimRefusal::Expired) => {
                     return Err(ApiError::Gone(format!("picture {id} was not claimed in time; upload it again")));
                 }
+                Err(ClaimRefusal::Deleted) => {
+                    return Err(ApiError::Gone(format!("picture {id} was deleted; upload it again")));
+                }
                 Err(ClaimRefusal::Unusable(reason)) => return Err(ApiError::Rejected(reason)),
                 Err(ClaimRefusal::VersionChanged) => return Err(write_condition_error(headers)),
             }

@@ -48,7 +48,8 @@ impl UnclaimedPictures {
         match (upload.state, &upload.reason) {
             (UploadState::Ready, _) => Ok(upload),
             (UploadState::Accepted, _) => Err(ApiError::NotReady("the picture is still being processed")),
-            (UploadState::Rejected | UploadState::Failed, Some(reason)) => {
+            // An expired picture was deleted: those that were not claimed in time are not visible.
+            (UploadState::Rejected | UploadState::Failed | UploadState::Expired, Some(reason)) => {
                 Err(ApiError::NotFound(format!("there is no picture {id}: {}", reason.message)))
             }
             _ => Err(unknown()),

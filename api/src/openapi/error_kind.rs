@@ -16,6 +16,7 @@ pub(crate) enum ErrorKind {
     NotFound,
     RequestTimeout,
     Conflict,
+    InUse,
     InFlight,
     Gone,
     PreconditionFailed,
@@ -41,8 +42,9 @@ impl ErrorKind {
             Self::NotFound => "Not found, or not visible to the caller.",
             Self::RequestTimeout => "The client sent the body too slowly.",
             Self::Conflict => "The request conflicts with what exists. The message says with what.",
+            Self::InUse => "Something else uses it. The code and the message say what.",
             Self::InFlight => "A request with the same `Idempotency-Key` is in progress. Repeat the request later.",
-            Self::Gone => "The picture expired before it was claimed.",
+            Self::Gone => "The picture expired before it was claimed, or it was deleted or removed.",
             Self::PreconditionFailed => "The ETag is not listed in `If-Match`.",
             Self::TooLarge => "Too large. The message names the limit and the received size, in bytes.",
             Self::UnsupportedMediaType => "The media type is not supported. The message says which types are.",
@@ -70,6 +72,13 @@ impl ErrorKind {
             Self::NotFound => ApiError::NotFound("there is no picture 1001".to_owned()),
             Self::RequestTimeout => ApiError::RequestTimeout("the body paused for more than 15 s".to_owned()),
             Self::Conflict => ApiError::Conflict("picture 1001 has been claimed already".to_owned()),
+            Self::InUse => ApiError::InUse {
+                code: "claimed",
+                message:
+                    "picture 1001 is claimed for users/jane.acme; remove that avatar, or claim another picture in \
+                          its place"
+                        .to_owned(),
+            },
             Self::InFlight => ApiError::InFlight { retry_after: 1 },
             Self::Gone => ApiError::Gone("picture 1001 was not claimed in time".to_owned()),
             Self::PreconditionFailed => ApiError::PreconditionFailed,
@@ -97,7 +106,7 @@ mod tests {
 
     use super::*;
 
-    const KINDS: [ErrorKind; 19] = [
+    const KINDS: [ErrorKind; 20] = [
         ErrorKind::Malformed,
         ErrorKind::NotLoggedIn,
         ErrorKind::Csrf,
@@ -107,6 +116,7 @@ mod tests {
         ErrorKind::NotFound,
         ErrorKind::RequestTimeout,
         ErrorKind::Conflict,
+        ErrorKind::InUse,
         ErrorKind::InFlight,
         ErrorKind::Gone,
         ErrorKind::PreconditionFailed,
@@ -132,6 +142,7 @@ mod tests {
             ApiError::UnsupportedMediaType(_) => &[ErrorKind::UnsupportedMediaType],
             ApiError::Rejected(_) => &[ErrorKind::Rejected],
             ApiError::Conflict(_) => &[ErrorKind::Conflict],
+            ApiError::InUse { .. } => &[ErrorKind::InUse],
             ApiError::InFlight { .. } => &[ErrorKind::InFlight],
             ApiError::IdempotencyKeyReused => &[ErrorKind::IdempotencyKeyReused],
             ApiError::Gone(_) => &[ErrorKind::Gone],

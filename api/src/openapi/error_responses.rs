@@ -80,6 +80,14 @@ error_group!(
     ConflictErrors: Conflict
 );
 error_group!(
+    /// Something can be deleted only if nothing else uses it.
+    InUseErrors: InUse
+);
+error_group!(
+    /// The path names something that may have been removed.
+    GoneErrors: Gone
+);
+error_group!(
     /// A picture is claimed. The reason for which a worker rejected the picture decides between 403, 415 and 422.
     ClaimErrors: Conflict, Gone, NotPermitted, UnsupportedMediaType, Rejected
 );

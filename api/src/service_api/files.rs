@@ -7,8 +7,8 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use domain::{File, FileId, FileRole};
-use records::Records;
+use domain::{File, FileId, FileRole, TargetConflict};
+use records::{Records, RestoreFileRefusal};
 use serde::{Deserialize, Serialize};
 
 use crate::auth::realm_names::RealmNames;
@@ -17,7 +17,7 @@ use crate::error::ApiError;
 use crate::http::path_params::PathParams;
 use crate::http::small_body::UnreadBody;
 use crate::openapi::error_responses::{
-    BodyErrors, ConflictErrors, ParameterErrors, Problems, ServiceKeyErrors, TargetErrors,
+    BodyErrors, ConflictErrors, GoneErrors, ParameterErrors, Problems, ServiceKeyErrors, TargetErrors,
 };
 use crate::openapi::path_parameters::{RegisteredFilePath, UserPath};
 use crate::resource::{UserParam, parse_user_id};
@@ -124,10 +124,15 @@ pub(crate) async fn register(
     if records.file_versions(&id, None).await?.iter().any(|version| version.upload.is_some()) {
         return Err(ApiError::Conflict(format!("file {id} was uploaded to Cloakroom, so it cannot be registered")));
     }
-    if !records.register_file(&id, &file.name, &owner, file.version, grants.as_deref()).await? {
-        let why =
-            format!("version {} of file {id} is being uploaded to Cloakroom; register the next one", file.version);
-        return Err(ApiError::Conflict(why));
+    if let Err(conflict) = records.register_file(&id, &file.name, &owner, file.version, grants.as_deref()).await? {
+        return Err(ApiError::Conflict(match conflict {
+            TargetConflict::FileDeleted => {
+                format!(
+                    "file {id} was deleted; restore it with POST /service/files/{id}/restore, or register another id"
+                )
+            }
+            _ => format!("version {} of file {id} is being uploaded to Cloakroom; register the next one", file.version),
+        }));
     }
     RegisteredFile::read(&records, &realm, &id).await.map(Json)
 }
@@ -153,6 +158,38 @@ pub(crate) async fn get(
 ) -> Result<Json<RegisteredFile>, ApiError> {
     let file = find_file(&records, &id).await?;
     RegisteredFile::read(&records, &realm, &file.id).await.map(Json)
+}
+
+/// `POST /service/files/{id}/restore`: restores a deleted file with its versions, renditions, roles and links, if its grace
+/// period is not over. A file that is not deleted stays as it is.
+#[utoipa::path(
+    post,
+    path = "/service/files/{id}/restore",
+    tag = "services",
+    operation_id = "restoreFile",
+    params(RegisteredFilePath),
+    responses(
+        (status = 200, description = "The file", body = RegisteredFile),
+        Problems::<(ServiceKeyErrors, TargetErrors, GoneErrors)>,
+    ),
+    security(("service" = [])),
+)]
+pub(crate) async fn restore(
+    _: ServiceKey,
+    PathParams(id): PathParams<String>,
+    State(records): State<Records>,
+    State(realm): State<Arc<RealmNames>>,
+) -> Result<Json<RegisteredFile>, ApiError> {
+    let unknown = || ApiError::NotFound(format!("there is no file {id:.64}"));
+    let file: FileId = id.parse().map_err(|_| unknown())?;
+    match records.restore_file(&file, "the service API").await? {
+        Ok(()) => tracing::info!(%file, "a file was restored through the service API"),
+        Err(RestoreFileRefusal::Unknown) => return Err(unknown()),
+        Err(RestoreFileRefusal::TooLate) => {
+            return Err(ApiError::Gone(format!("file {file} was deleted, and the time to restore it is over")));
+        }
+    }
+    RegisteredFile::read(&records, &realm, &file).await.map(Json)
 }
 
 /// `PUT /service/files/{id}/users/{user}`: gives a user a role at a file.

@@ -83,8 +83,15 @@ async fn the_former_avatar_stays_until_the_new_one_is_ready() {
 async fn after_its_removal_an_avatar_is_the_default_again() {
     let server = TestServer::new().await;
     let (jane, joe) = (server.login("jane").await, server.login("joe").await);
+    let former = jane.upload("a.jpg", JPEG).await.text().await.unwrap();
+    jane.claim("users/jane", &former).await;
     let id = jane.upload_picture().await;
     jane.claim("users/jane", &id).await;
+    let version = async |n: u32| {
+        let path = format!("/api/users/jane.{FED}/avatars/{n}.png?size=75");
+        server.anonymous(Method::GET, &path).send().await.unwrap().status().as_u16()
+    };
+    assert_eq!((version(1).await, version(2).await), (200, 200), "a replaced avatar stays");
     let tag = async || {
         let path = format!("/api/users/jane.{FED}/avatar");
         header(&server.anonymous(Method::GET, &path).send().await.unwrap(), "etag").to_owned()
@@ -95,6 +102,19 @@ async fn after_its_removal_an_avatar_is_the_default_again() {
     assert_eq!(jane.request_without_csrf(Method::DELETE, &path).send().await.unwrap().status(), 401);
     assert_eq!(jane.request(Method::DELETE, &path).send().await.unwrap().status(), 200);
     assert_ne!(tag().await, shown);
+    // Neither the removed avatar nor the one that it had replaced is served by its version, and their bytes go.
+    assert_eq!((version(1).await, version(2).await, version(3).await, version(4).await), (410, 410, 404, 404));
+    server.sweep().await;
+    assert_eq!(server.blob_files(), 0);
+    assert_eq!(server.backends.records.usage("jane").await.unwrap(), records::Usage::default());
+    for picture in [&former, &id] {
+        let upload: serde_json::Value = jane.get(&format!("/uploads/{picture}")).await.json().await.unwrap();
+        assert_eq!((&upload["state"], &upload["code"]), (&"expired".into(), &"deleted".into()));
+        assert_eq!(jane.claim("users/jane", picture).await.status(), 410, "it cannot be claimed again");
+    }
+    let next = jane.upload_picture().await;
+    jane.claim("users/jane", &next).await;
+    assert_eq!(version(4).await, 200);
     let app = format!("/api/apps/jane.{FED}/picture");
     assert_eq!(jane.request(Method::DELETE, &app).send().await.unwrap().status(), 404);
 }

@@ -45,6 +45,7 @@ mod service_api;
 mod sessions;
 mod test_server;
 mod ui;
+mod upload_deletion;
 mod upload_list;
 mod upload_status;
 mod users;

@@ -230,6 +230,11 @@ impl TestServer {
         Box::pin(self.sweeper.sweep_once()).await.unwrap()
     }
 
+    /// The number of files in blob storage.
+    pub(crate) fn blob_files(&self) -> usize {
+        count_files(&self.folder.path().join("blobs"))
+    }
+
     /// The number of files in staging.
     pub(crate) fn staged_files(&self) -> usize {
         count_files(&self.folder.path().join("staging"))

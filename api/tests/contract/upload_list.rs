@@ -37,6 +37,17 @@ async fn users_list_their_own_uploads_and_administrators_all() {
         assert_eq!(list(&admin, &format!("{query}&owner=*&state=ready")).await, [&[of_joe][..], &of_jane].concat());
         assert_eq!(list(&jane, &format!("{query}&state=rejected")).await, Vec::<i64>::new());
     }
+    assert_eq!(list(&admin, "owner=*&kind=dropbox&limit=2").await, [&[of_joe][..], &of_jane].concat());
+    assert_eq!(list(&admin, "owner=*&kind=file").await, Vec::<i64>::new());
+    // The times are those of the admission. The first one is included and the last one is not.
+    for (query, expected) in [
+        ("created_from=2026-11-21T12:00:00Z&created_before=2026-11-21T12:00:00.001Z", of_jane.as_slice()),
+        ("created_from=2026-11-21T13:00:00%2B01:00", &of_jane),
+        ("created_before=2026-11-21T12:00:00Z", &[]),
+        ("created_from=2026-11-21T12:00:00.001Z", &[]),
+    ] {
+        assert_eq!(list(&jane, query).await, expected, "{query}");
+    }
     let page: Value = jane.get("/uploads?limit=1").await.json().await.unwrap();
     let upload = &page["uploads"][0];
     assert_eq!(
@@ -50,7 +61,18 @@ async fn users_list_their_own_uploads_and_administrators_all() {
 async fn bad_queries_and_foreign_lists_are_refused() {
     let server = TestServer::new().await;
     let jane = server.login("jane").await;
-    for query in ["state=done", "limit=0", "limit=101", "limit=-1", "before=x", "before=0", "owner=%00"] {
+    for query in [
+        "state=done",
+        "limit=0",
+        "limit=101",
+        "limit=-1",
+        "before=x",
+        "before=0",
+        "owner=%00",
+        "kind=x",
+        "created_from=today",
+        "created_before=2026-11-21",
+    ] {
         let response = jane.get(&format!("/uploads?{query}")).await;
         assert_eq!(response.status(), 400, "{query}");
         assert_eq!(response.json::<Value>().await.unwrap()["code"], "bad_query", "{query}");

@@ -12,6 +12,7 @@
 //! duplicate that the sweeper can find.
 
 mod backends;
+mod discarded;
 mod error;
 mod settings;
 

@@ -50,8 +50,10 @@ open_enum! {
         Cropped = "cropped",
         /// The picture was not claimed in time.
         Expired = "expired",
-        /// The rendition was deleted.
+        /// The picture, the avatar, the rendition or the file was deleted.
         Deleted = "deleted",
+        /// The deleted file was restored.
+        Restored = "restored",
     }
 }
 
@@ -97,7 +99,7 @@ mod tests {
         let words: Vec<&str> = EventKind::KNOWN.iter().map(EventKind::as_str).collect();
         let expected = "staged|queued|attempt|validated|rendered|promoted|ready|rejected|dead|rescheduled|postponed|\
             deadline passed|retried|discarded|variant|variant refused|variant overdue|\
-            job overdue|verified|claimed|cropped|expired|deleted";
+            job overdue|verified|claimed|cropped|expired|deleted|restored";
         assert_eq!(words, expected.split('|').collect::<Vec<_>>());
         for kind in EventKind::KNOWN {
             assert_eq!(EventKind::from(kind.as_str()), *kind);

@@ -291,6 +291,8 @@ pub enum TargetConflict {
     TooManyRenditions,
     /// Another version than the expected one is the latest, or will be once it is processed.
     VersionChanged,
+    /// The file was deleted.
+    FileDeleted,
 }
 
 /// A lock on an idempotency key, held by a request.

@@ -36,7 +36,7 @@ open_enum! {
         TargetGone = "place_gone",
         /// The picture was not claimed in time.
         Unclaimed = "unclaimed",
-        /// The rendition was deleted.
+        /// The picture, the avatar, the rendition or the file was deleted.
         Deleted = "deleted",
         /// No worker settled the upload or made the variant before the deadline.
         DeadlinePassed = "deadline",

@@ -59,7 +59,7 @@ impl fmt::Display for UploadId {
 }
 
 /// The state of an upload. It begins as accepted and ends, by its deadline, as one of the others. A ready dropbox
-/// picture that is not claimed ends as expired.
+/// picture that is not claimed ends as expired, and so does every upload that is deleted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum UploadState {
@@ -71,7 +71,7 @@ pub enum UploadState {
     Rejected,
     /// Processing failed, for a reason that is not the client's.
     Failed,
-    /// It was not claimed in time; its bytes are deleted or will be.
+    /// It was not claimed in time, or it was deleted; its reason says which. Its bytes are deleted or will be.
     Expired,
 }
 
@@ -111,6 +111,9 @@ pub enum UploadKind {
 }
 
 impl UploadKind {
+    /// All kinds.
+    pub const ALL: [Self; 3] = [Self::Dropbox, Self::Rendition, Self::File];
+
     /// The name in the records.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -125,10 +128,7 @@ impl FromStr for UploadKind {
     type Err = UnknownValue;
 
     fn from_str(text: &str) -> Result<Self, UnknownValue> {
-        [Self::Dropbox, Self::Rendition, Self::File]
-            .into_iter()
-            .find(|kind| kind.as_str() == text)
-            .ok_or_else(|| UnknownValue(text.to_owned()))
+        Self::ALL.into_iter().find(|kind| kind.as_str() == text).ok_or_else(|| UnknownValue(text.to_owned()))
     }
 }
 

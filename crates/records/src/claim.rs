@@ -31,6 +31,8 @@ pub enum ClaimRefusal {
     ClaimedElsewhere,
     /// It was not claimed in time.
     Expired,
+    /// It was deleted, or it was an avatar that was removed.
+    Deleted,
     /// It never became a picture.
     Unusable(Reason),
     /// The resource does not have the expected avatar any more.
@@ -114,7 +116,9 @@ fn explain_refusal(
 ) -> Result<Result<(), ClaimRefusal>, RecordsError> {
     let Some(row) = row else { return Ok(Err(ClaimRefusal::Unknown)) };
     let upload = convert::upload(row)?;
+    let is_deleted = upload.reason.as_ref().is_some_and(|reason| reason.code == ReasonCode::Deleted);
     Ok(match (upload.claim, upload.state) {
+        (_, UploadState::Expired) if is_deleted => Err(ClaimRefusal::Deleted),
         (Some(claim), _) if claim.resource == *resource && claim.by == claimant.user => Ok(()),
         (Some(_), _) => Err(ClaimRefusal::ClaimedElsewhere),
         (None, UploadState::Rejected | UploadState::Failed) => {

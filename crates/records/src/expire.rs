@@ -5,13 +5,12 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use domain::{
-    Backend, Event, EventKind, Job, JobId, JobState, Reason, ReasonCode, UploadId, UploadKind, UploadState, blob_keys,
-};
+use domain::{Backend, Event, EventKind, Job, JobId, JobState, Reason, ReasonCode, UploadId, UploadKind, UploadState};
 use sea_orm::sea_query::{Expr, LockBehavior, LockType, Query, SelectStatement};
 use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter};
 
 use crate::convert;
+use crate::discard::Discard;
 use crate::entity::{jobs, uploads, variants};
 use crate::error::RecordsError;
 use crate::records::Records;
@@ -43,34 +42,9 @@ impl Records {
                 .filter(unclaimed)
                 .exec_with_returning(&tx.tx)
                 .await?;
-            let mut gone = Vec::with_capacity(expired.len());
-            for row in &expired {
-                let id = convert::upload_id(row.id)?;
-                tx.schedule_deletion(Some(row.id), &blob_keys::upload_prefix(id), "unclaimed", now).await?;
-                tx.record_events(id, [Event::new(convert::timestamp(now), EventKind::Expired, NOT_CLAIMED)]).await?;
-                gone.push(id);
-            }
-            let raw = || gone.iter().map(|id| id.get());
-            let ended = jobs::Entity::delete_many().filter(jobs::Column::UploadId.is_in(raw()));
-            let mut changes = UsageDeltas::default();
-            let owners: HashMap<i64, &str> = expired.iter().map(|row| (row.id, row.owner.as_str())).collect();
-            for job in ended.exec_with_returning(&tx.tx).await? {
-                // A worker may still be running an attempt.
-                tx.schedule_attempt_deletions(&job, None, None, now).await?;
-                if job.state == JobState::Queued.as_str() {
-                    changes.job_left_queue(&job);
-                }
-            }
-            for row in &expired {
-                changes.add_bytes(&row.owner, -row.bytes);
-            }
-            let made = variants::Entity::delete_many().filter(variants::Column::UploadId.is_in(raw()));
-            for variant in made.exec_with_returning(&tx.tx).await? {
-                let owner = owners.get(&variant.upload_id).copied().unwrap_or_default();
-                changes.add_bytes(owner, -variant.bytes.unwrap_or_default());
-            }
-            tx.apply_usage(changes).await?;
-            Ok(TxEnd::Commit(gone))
+            let discard = Discard { event: EventKind::Expired, detail: NOT_CLAIMED, deletion_reason: "unclaimed", now };
+            // All of them were waiting or ready, so the bytes of all are counted.
+            Ok(TxEnd::Commit(tx.discard(&expired, |row| row.bytes, discard).await?.uploads))
         })
         .await
     }

@@ -93,6 +93,11 @@ impl Records {
     pub async fn retry_job(&self, id: JobId, deadline: Duration) -> Result<Option<DueMessage>, RecordsError> {
         self.write("retry_job", async |tx| {
             let now = self.now_ms();
+            // The upload is locked before the job, as by every transaction that ends an upload.
+            let job = jobs::Entity::find_by_id(id).one(&tx.tx).await?;
+            if let Some(upload) = job.and_then(|job| job.upload_id) {
+                uploads::Entity::find_by_id(upload).lock_exclusive().one(&tx.tx).await?;
+            }
             let revived = jobs::Entity::update_many()
                 .col_expr(jobs::Column::State, Expr::value(JobState::Queued.as_str()))
                 // The attempts so far do not count any more. Their number goes on growing, because it is the fence

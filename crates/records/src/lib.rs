@@ -4,7 +4,8 @@
 //!
 //! - `admit` inserts uploads, `attempt` leases their jobs to workers, and `settle` ends attempts;
 //! - `variants` looks variants up and requests them, `crop` changes what they show, and `claim` assigns a picture;
-//! - `expire` ends what was not claimed or not settled in time, and `deletions` is the queue of blobs to delete;
+//! - `expire` ends what was not claimed or not settled in time, `delete_upload` deletes a picture, `discard` has what both
+//!   share, and `deletions` is the queue of blobs to delete;
 //! - `upload_jobs` enqueues jobs about ready uploads, `outbox` publishes what the queue lost, and `jobs` shows jobs to
 //!   operators;
 //! - `upload_queries` reads single uploads, `upload_list` lists them, `stats` counts them, and `usage` counts what each
@@ -25,7 +26,9 @@ mod connection_limits;
 mod convert;
 mod crop;
 mod database;
+mod delete_upload;
 mod deletions;
+mod discard;
 mod entity;
 mod error;
 mod error_class;
@@ -61,9 +64,11 @@ pub use admit::{Admission, Admitted};
 pub use attempt::{Attempt, LeaseResult};
 pub use claim::{ClaimRefusal, Claimant};
 pub use crop::CropRefusal;
+pub use delete_upload::DeleteUploadRefusal;
 pub use deletions::BlobDeletion;
+pub use discard::DiscardedUploads;
 pub use error::RecordsError;
-pub use files::FileAdmission;
+pub use files::{DeleteFileRefusal, FileAdmission, FileRow, FilesFilter, PurgeStep, RestoreFileRefusal};
 pub use jobs::JobRow;
 pub use outbox::{DueMessage, PublishAttempt};
 pub use records::Records;

@@ -1,6 +1,6 @@
 //! A user's unclaimed usage: uploaded pictures that are not claimed yet.
 
-use domain::UploadState;
+use domain::{UploadKind, UploadState};
 use jiff::Timestamp;
 use sea_orm::sea_query::{Alias, Func, SimpleExpr};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
@@ -35,6 +35,7 @@ impl Records {
             .column_as(sum, "bytes")
             .column_as(uploads::Column::ExpiresAt.min(), "soonest")
             .filter(uploads::Column::Owner.eq(owner))
+            .filter(uploads::Column::Kind.eq(UploadKind::Dropbox.as_str()))
             .filter(uploads::Column::State.is_in([UploadState::Accepted.as_str(), UploadState::Ready.as_str()]))
             .filter(uploads::Column::ClaimedAt.is_null())
             .filter(uploads::Column::ExpiresAt.gt(self.now_ms()))

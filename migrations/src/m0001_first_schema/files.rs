@@ -13,10 +13,13 @@ pub(super) fn tables() -> [TableCreateStatement; 6] {
     [files(), file_versions(), renditions(), file_grants(), applinks(), public_links()]
 }
 
-pub(super) const INDEXES: [&str; 6] = [
+pub(super) const INDEXES: [&str; 8] = [
+    "CREATE INDEX ix_files_purge_at ON files (purge_at) WHERE purge_at IS NOT NULL",
     "CREATE UNIQUE INDEX ux_file_versions_number ON file_versions (file_id, number)",
     "CREATE INDEX ix_file_versions_upload_id ON file_versions (upload_id)",
     "CREATE UNIQUE INDEX ux_renditions_name ON renditions (version_id, case_folded_name) WHERE released_at IS NULL",
+    // The unique index has no released renditions, and the purge of a file deletes those too.
+    "CREATE INDEX ix_renditions_version_id ON renditions (version_id)",
     "CREATE INDEX ix_renditions_upload_id ON renditions (upload_id)",
     "CREATE INDEX ix_applinks_file_id ON applinks (file_id)",
     "CREATE INDEX ix_public_links_file_id ON public_links (file_id)",
@@ -31,6 +34,13 @@ fn files() -> TableCreateStatement {
         .col(integer("latest_version").default(0))
         .col(big_integer("created_at"))
         .col(big_integer("changed_at"))
+        // When and by whom the file was deleted, until it is restored.
+        .col(big_integer_null("deleted_at"))
+        .col(string_null("deleted_by"))
+        // When the sweeper purges the deleted file.
+        .col(big_integer_null("purge_at"))
+        // The lease of the sweeper that purges the file. A file with a lease cannot be restored any more.
+        .col(big_integer_null("purge_leased_until"))
         .to_owned()
 }
 

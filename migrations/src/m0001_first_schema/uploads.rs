@@ -17,8 +17,8 @@ pub(super) const INDEXES: [&str; 11] = [
     // no condition, because SQLite cannot see that a bound parameter meets a condition.
     "CREATE INDEX ix_uploads_unclaimed ON uploads (state, expires_at) WHERE claimed_at IS NULL",
     "CREATE INDEX ix_uploads_staged_key ON uploads (staged_key) WHERE state IN ('accepted', 'failed')",
-    "CREATE INDEX ix_uploads_owner ON uploads (owner, state, id)",
-    "CREATE INDEX ix_uploads_state ON uploads (state, id)",
+    "CREATE INDEX ix_uploads_owner ON uploads (owner, kind, state, created_at, id)",
+    "CREATE INDEX ix_uploads_state ON uploads (kind, state, created_at, id)",
     "CREATE INDEX ix_jobs_upload_id ON jobs (upload_id)",
     // The state is a column and no condition for the same reason.
     "CREATE INDEX ix_jobs_republish_at ON jobs (state, republish_at)",

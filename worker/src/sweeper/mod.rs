@@ -4,6 +4,7 @@
 //! - `fail_overdue` settles overdue uploads as failed.
 //! - `outbox_relay` publishes job messages that the queue does not hold.
 //! - `expire_unclaimed` expires uploads that were not claimed.
+//! - `purge_files` ends deleted files whose grace period is over.
 //! - `delete_blobs` runs the scheduled deletions.
 //! - `delete_orphans` deletes staged bytes that no upload needs.
 //! - This file deletes expired idempotency keys and ended sessions.
@@ -13,6 +14,7 @@ mod delete_orphans;
 mod expire_unclaimed;
 mod fail_overdue;
 mod outbox_relay;
+mod purge_files;
 
 use std::time::{Duration, Instant};
 
@@ -27,6 +29,8 @@ use crate::settings::SweepSettings;
 pub struct SweepReport {
     /// Uploads that expired unclaimed.
     pub expired: usize,
+    /// Deleted files whose grace period was over, purged.
+    pub purged_files: usize,
     /// Uploads settled as failed at their deadline.
     pub failed: usize,
     /// Job messages published again.
@@ -66,6 +70,7 @@ impl Sweeper {
                 Ok(swept) if swept == SweepReport::default() => {}
                 Ok(swept) => tracing::info!(
                     expired = swept.expired,
+                    purged_files = swept.purged_files,
                     failed = swept.failed,
                     published = swept.republished,
                     deleted_blobs = swept.deleted_blobs,
@@ -130,6 +135,7 @@ impl Sweeper {
             failed: done(self.fail_overdue().await),
             republished: done(self.relay_outbox().await),
             expired: done(self.expire_unclaimed().await),
+            purged_files: done(self.purge_files().await),
             deleted_orphans: if orphans { done(self.delete_orphans(self.settings.min_orphan_age).await) } else { 0 },
             deleted_blobs: done(self.delete_blobs().await),
         };

@@ -163,7 +163,7 @@ async fn errors_of_files_renditions_links_and_paths_that_do_not_exist() {
     let id = upload_file(&jane).await;
     assert_eq!(upload_rendition(&jane, &id, "text", b"x").await.status(), 200);
     let elsewhere: FileId = "EXT-1".parse().unwrap();
-    server.backends.records.register_file(&elsewhere, "plan.docx", "jane", 1, None).await.unwrap();
+    server.backends.records.register_file(&elsewhere, "plan.docx", "jane", 1, None).await.unwrap().unwrap();
     let rendition = |message| (404, "-16", "!csRenditionNotFound", message);
     let version = (404, "-16", "!csFileVersionNotFound", "The file version was not found.");
     let gone = rendition("The rendition was not found.");
@@ -203,7 +203,7 @@ async fn errors_of_files_renditions_links_and_paths_that_do_not_exist() {
         (Method::GET, ("/applinks/Lnone".to_owned(), ("applink", "")), no_link),
         (Method::DELETE, ("/applinks/Lnone".to_owned(), ("applink", "")), no_link),
         (Method::GET, ("/folders/F1".to_owned(), ("file", "")), nothing),
-        (Method::PATCH, ours(""), only("This path supports GET, HEAD only.")),
+        (Method::PATCH, ours(""), only("This path supports GET, HEAD, DELETE only.")),
         (Method::PUT, ours("/data/rendition"), only("This path supports GET, HEAD, POST, DELETE only.")),
         (Method::GET, ("/applinks/token".to_owned(), ("applink", "")), only("This path supports PUT only.")),
     ] {

@@ -7,6 +7,7 @@ mod downloads;
 mod error_bodies;
 mod examples;
 mod failures;
+mod file_deletion;
 mod files;
 mod idempotency;
 mod invalid_links;

@@ -2,10 +2,10 @@
 
 use std::collections::HashSet;
 
-use domain::{ExpectedVersion, Reason, Resource, Service, UploadId, UploadState};
+use domain::{ExpectedVersion, Reason, ReasonCode, Resource, Service, UploadId, UploadState};
 use futures::future::join_all;
 use records::{ClaimRefusal, Claimant};
-use test_support::test_db::{MINUTE, RETENTION, on_both_engines, user};
+use test_support::test_db::{MINUTE, RETENTION, on_both_engines, processed_upload, user};
 
 fn mary() -> Claimant {
     Claimant { user: "mary".to_owned(), admin: false }
@@ -212,11 +212,52 @@ async fn an_avatar_that_is_removed_many_times_gets_one_new_version() {
         settled(&second).await;
         // Version numbers are row numbers of this test's database.
         assert_eq!(shown().await.unwrap().0, version + 2, "the picture, the default one, a picture");
-        // If an avatar is removed while the next picture is processed, it stays removed when that picture is ready.
-        let third = claimed().await;
-        remove().await;
-        settled(&third).await;
-        assert!(shown().await.is_none());
+    })
+    .await;
+}
+
+/// A removal deletes the picture that is shown, those that it had replaced, and one that is being processed.
+#[tokio::test]
+async fn a_removed_avatar_is_deleted_with_its_history() {
+    on_both_engines(async |db| {
+        let (choir, band) = (group("choir"), group("band"));
+        let claim = async |upload, resource: &Resource| {
+            db.records.claim(upload, resource, &mary(), None, ExpectedVersion::Any).await.unwrap()
+        };
+        let (former, shown, elsewhere) =
+            (db.admit_and_settle().await.id, db.admit_and_settle().await.id, db.admit_and_settle().await.id);
+        claim(elsewhere, &band).await.unwrap();
+        let kept = db.records.usage("mary").await.unwrap().bytes / 3;
+        let pending = db.admit().await;
+        for upload in [former, shown, pending.id] {
+            claim(upload, &choir).await.unwrap();
+        }
+        let attempt = db.begin_attempt(&pending.message).await;
+        let (version, _) = db.records.avatar(&choir).await.unwrap().unwrap();
+        let removed = db.records.remove_avatar(&choir, "mary", ExpectedVersion::Any).await.unwrap().unwrap();
+        assert_eq!(removed.uploads, [former, shown, pending.id]);
+        assert_eq!(removed.cancelled_jobs, [pending.message.id]);
+        assert_eq!(removed.staged_keys, std::slice::from_ref(&attempt.upload.staged_key));
+        let settled = db.records.settle_ready(&attempt, processed_upload(&attempt)).await.unwrap();
+        assert_eq!(settled, records::SettleResult::Superseded);
+        assert!(db.records.avatar(&choir).await.unwrap().is_none());
+        for upload in removed.uploads {
+            let upload = db.records.upload(upload).await.unwrap().unwrap();
+            assert_eq!((upload.state, upload.reason.unwrap().code), (UploadState::Expired, ReasonCode::Deleted));
+            let last = db.records.events(upload.id).await.unwrap().pop().unwrap();
+            assert_eq!(last.detail, "by mary, as the avatar of groups/choir");
+            assert_eq!(claim(upload.id, &choir).await, Err(ClaimRefusal::Deleted), "a claim that was made before");
+        }
+        let former_version = db.records.avatar_version(&choir, version).await.unwrap().unwrap();
+        assert_eq!(former_version.state, UploadState::Expired);
+        // Another resource keeps its avatar, and the counters have only its bytes.
+        assert_eq!(db.records.avatar(&band).await.unwrap().unwrap().1.id, elsewhere);
+        let usage = db.records.usage("mary").await.unwrap();
+        assert_eq!((usage.bytes, usage.uploads, usage.variants), (kept, 0, 0));
+        assert!(db.records.recount_usage().await.unwrap().is_empty());
+        let due: HashSet<_> =
+            db.records.take_due_deletions(10).await.unwrap().into_iter().map(|row| row.upload).collect();
+        assert_eq!(due, HashSet::from([former, shown, pending.id].map(Some)));
     })
     .await;
 }

@@ -115,13 +115,13 @@ async fn a_version_of_another_system_replaces_one_that_was_released() {
         let plan = FileId::generate();
         let register =
             async |name: &str, version| db.records.register_file(&plan, name, "mary", version, None).await.unwrap();
-        assert!(register("plan.docx", 1).await);
+        assert!(register("plan.docx", 1).await.is_ok());
         let next = UploadTarget::NextVersion(plan.clone());
         let pending = db.records.admit_into_file(file_admission(next)).await.unwrap().unwrap();
-        assert!(!register("plan.docx", 2).await, "this version is being uploaded here");
+        assert!(register("plan.docx", 2).await.is_err(), "this version is being uploaded here");
         db.clock.advance(DEADLINE);
         assert_eq!(db.records.fail_overdue(10).await.unwrap().len(), 1);
-        assert!(register("newer.docx", 2).await);
+        assert!(register("newer.docx", 2).await.is_ok());
         let latest = async || {
             let file = db.records.file(&plan).await.unwrap().unwrap();
             let version =
@@ -133,10 +133,10 @@ async fn a_version_of_another_system_replaces_one_that_was_released() {
             db.records.retry_job(pending.message.id, MINUTE).await.unwrap().is_none(),
             "the other system has this version now"
         );
-        assert!(register("newest.docx", 2).await);
+        assert!(register("newest.docx", 2).await.is_ok());
         assert_eq!(latest().await, (2, "newest.docx".to_owned()));
-        assert!(register("sixth.docx", 6).await);
-        assert!(register("late.docx", 5).await);
+        assert!(register("sixth.docx", 6).await.is_ok());
+        assert!(register("late.docx", 5).await.is_ok());
         let numbers: Vec<u32> =
             db.records.file_versions(&plan, None).await.unwrap().iter().map(|one| one.number).collect();
         assert_eq!(numbers, [1, 2, 6], "a number below the latest adds no version");

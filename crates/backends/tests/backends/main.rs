@@ -23,6 +23,8 @@ mod claims_and_avatars;
 mod crops_quotas_and_resources;
 mod database_outages;
 mod dead_letters;
+mod deleted_files;
+mod deleted_uploads;
 mod files;
 mod folder_storage;
 mod full_database_disk;

@@ -60,7 +60,7 @@ async fn one_of_many_claims_that_expect_one_avatar_is_made() {
             assert_one_made(join_all(claims).await, &ClaimRefusal::VersionChanged);
             // Whichever was claimed is the latest avatar, although the one that is being processed is not shown.
             let removed = db.records.remove_avatar(&choir(), "mary", expected).await.unwrap();
-            assert_eq!(removed, Err(VersionChanged));
+            assert_eq!(removed.map(drop), Err(VersionChanged));
             db.records.remove_avatar(&choir(), "mary", ExpectedVersion::Any).await.unwrap().unwrap();
         }
     })
@@ -94,7 +94,7 @@ async fn one_of_many_removals_and_claims_that_expect_one_avatar_is_made() {
             tokio::join!(db.records.remove_avatar(&choir, "mary", expected), claim(db, second, expected));
         assert_one_made(
             vec![
-                removed.unwrap(),
+                removed.unwrap().map(drop),
                 claimed.map_err(|refusal| {
                     assert_eq!(refusal, ClaimRefusal::VersionChanged);
                     VersionChanged
@@ -126,7 +126,7 @@ async fn a_claim_that_was_made_before_succeeds_again_for_any_version() {
         assert_eq!(rename("Orchestra", current).await, Ok(()));
         // A removal that was made before, too.
         for _ in 0..2 {
-            assert_eq!(db.records.remove_avatar(&choir(), "mary", current).await.unwrap(), Ok(()));
+            assert!(db.records.remove_avatar(&choir(), "mary", current).await.unwrap().is_ok());
         }
     })
     .await;

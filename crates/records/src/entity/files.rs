@@ -13,6 +13,10 @@ pub struct Model {
     pub latest_version: i32,
     pub created_at: i64,
     pub changed_at: i64,
+    pub deleted_at: Option<i64>,
+    pub deleted_by: Option<String>,
+    pub purge_at: Option<i64>,
+    pub purge_leased_until: Option<i64>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

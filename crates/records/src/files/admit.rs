@@ -9,11 +9,12 @@ use domain::{
     UploadKind, UploadTarget,
 };
 use sea_orm::sea_query::OnConflict;
-use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, Set};
+use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, Select, Set};
 
 use crate::admit::{Admitted, NewUpload};
 use crate::entity::{file_versions, files, renditions};
 use crate::error::RecordsError;
+use crate::files::queries::is_deleted;
 use crate::records::Records;
 use crate::write_tx::WriteTx;
 
@@ -91,8 +92,8 @@ impl Records {
                 }
                 UploadTarget::NewFile(file) => tx.insert_file(entry, &file, filename).await?,
                 UploadTarget::NextVersion(file) => {
-                    if !tx.insert_next_version(entry, &file, filename, admission.expected).await? {
-                        return Ok((Err(TargetConflict::VersionChanged), None));
+                    if let Err(conflict) = tx.insert_next_version(entry, &file, filename, admission.expected).await? {
+                        return Ok((Err(conflict), None));
                     }
                 }
             }
@@ -137,7 +138,13 @@ impl WriteTx {
     ) -> Result<Result<(), TargetConflict>, RecordsError> {
         // The version is locked, so that admissions of renditions to it run one after the other,
         // and each counts all before it.
-        file_versions::Entity::find_by_id(version).lock_exclusive().one(&self.tx).await?;
+        let Some(locked) = file_versions::Entity::find_by_id(version).lock_exclusive().one(&self.tx).await? else {
+            return Ok(Err(TargetConflict::FileDeleted));
+        };
+        // A file that is deleted right after this check refuses the rendition when it is settled.
+        if is_deleted(&self.tx, &locked.file_id).await? {
+            return Ok(Err(TargetConflict::FileDeleted));
+        }
         let row = renditions::ActiveModel {
             version_id: Set(version),
             name: Set(name.as_str().to_owned()),
@@ -171,35 +178,41 @@ impl WriteTx {
             latest_version: Set(0),
             created_at: Set(entry.now),
             changed_at: Set(entry.now),
+            ..Default::default()
         };
         files::Entity::insert(row).exec_without_returning(&self.tx).await?;
         self.insert_version(entry, file, 1, name).await
     }
 
-    /// Returns false if the expected version is not the last one that is ready or being processed.
+    /// Refuses if the file is deleted, or if the expected version is not the last one that is ready or being processed.
     async fn insert_next_version(
         &self,
         entry: NewFileEntry,
         file: &FileId,
         name: String,
         expected: ExpectedVersion<u32>,
-    ) -> Result<bool, RecordsError> {
+    ) -> Result<Result<(), TargetConflict>, RecordsError> {
         // Numbers are given in order; the number of a failed version is not given again.
-        files::Entity::find_by_id(file.as_str()).lock_exclusive().one(&self.tx).await?;
-        let newest_first = file_versions::Entity::find()
-            .filter(file_versions::Column::FileId.eq(file.as_str()))
-            .order_by_desc(file_versions::Column::Number);
+        let row = files::Entity::find_by_id(file.as_str()).lock_exclusive().one(&self.tx).await?;
+        if row.is_none_or(|row| row.deleted_at.is_some()) {
+            return Ok(Err(TargetConflict::FileDeleted));
+        }
         if expected != ExpectedVersion::Any {
-            let kept = newest_first.clone().filter(file_versions::Column::ReleasedAt.is_null());
-            let latest = kept.one(&self.tx).await?;
-            if !latest.is_some_and(|latest| expected.permits(&version_number(latest.number))) {
-                return Ok(false);
+            let latest = self.latest_kept_version(file.as_str()).await?;
+            if !latest.is_some_and(|latest| expected.permits(&latest)) {
+                return Ok(Err(TargetConflict::VersionChanged));
             }
         }
-        let last = newest_first.one(&self.tx).await?;
+        let last = newest_versions_first(file.as_str()).one(&self.tx).await?;
         let number = last.map_or(1, |last| last.number.saturating_add(1));
         self.insert_version(entry, file, number, name).await?;
-        Ok(true)
+        Ok(Ok(()))
+    }
+
+    /// The number of the last version of a file that is ready or being processed.
+    pub(crate) async fn latest_kept_version(&self, file: &str) -> Result<Option<u32>, RecordsError> {
+        let kept = newest_versions_first(file).filter(file_versions::Column::ReleasedAt.is_null());
+        Ok(kept.one(&self.tx).await?.map(|latest| version_number(latest.number)))
     }
 
     async fn insert_version(
@@ -222,6 +235,12 @@ impl WriteTx {
         file_versions::Entity::insert(row).exec_without_returning(&self.tx).await?;
         Ok(())
     }
+}
+
+fn newest_versions_first(file: &str) -> Select<file_versions::Entity> {
+    file_versions::Entity::find()
+        .filter(file_versions::Column::FileId.eq(file))
+        .order_by_desc(file_versions::Column::Number)
 }
 
 fn version_number(stored: i32) -> u32 {

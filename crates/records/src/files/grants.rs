@@ -1,8 +1,8 @@
 //! Grants users roles at files, and registers files whose bytes are in another system.
 
-use domain::{FileId, FileRole};
+use domain::{FileId, FileRole, TargetConflict};
 use sea_orm::sea_query::{Expr, OnConflict};
-use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, QueryFilter, QueryOrder, Set};
+use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set};
 
 use crate::entity::{file_grants, file_versions, files};
 use crate::error::RecordsError;
@@ -58,7 +58,7 @@ impl Records {
     /// number of its latest version, and exactly these grants if they are given.
     ///
     /// Version numbers only grow: a number that is not higher changes only the name, the owner and the grants.
-    /// Returns false if that version is being uploaded here.
+    /// Refuses if that version is being uploaded here, or if the file is deleted.
     ///
     /// # Errors
     /// Any database error; then nothing was changed.
@@ -69,11 +69,15 @@ impl Records {
         owner: &str,
         version: u32,
         grants: Option<&[(String, FileRole)]>,
-    ) -> Result<bool, RecordsError> {
+    ) -> Result<Result<(), TargetConflict>, RecordsError> {
         self.write("register_file", async |tx| {
             let now = self.now_ms();
             let number = i32::try_from(version).unwrap_or(i32::MAX);
-            let before = files::Entity::find_by_id(file.as_str()).one(&tx.tx).await?;
+            // Locked, so that it is not deleted meanwhile.
+            let before = files::Entity::find_by_id(file.as_str()).lock_exclusive().one(&tx.tx).await?;
+            if before.as_ref().is_some_and(|before| before.deleted_at.is_some()) {
+                return Ok(TxEnd::Rollback(Err(TargetConflict::FileDeleted)));
+            }
             let row = files::ActiveModel {
                 id: Set(file.to_string()),
                 owner: Set(owner.to_owned()),
@@ -81,6 +85,7 @@ impl Records {
                 latest_version: Set(number),
                 created_at: Set(now),
                 changed_at: Set(now),
+                ..Default::default()
             };
             let known = OnConflict::column(files::Column::Id)
                 .update_columns([files::Column::Owner, files::Column::Name])
@@ -88,7 +93,7 @@ impl Records {
             files::Entity::insert(row).on_conflict(known).exec_without_returning(&tx.tx).await?;
             let newer = before.is_none_or(|before| before.latest_version < number);
             if !tx.register_version(file, number, name, owner, newer, now).await? {
-                return Ok(TxEnd::Rollback(false));
+                return Ok(TxEnd::Rollback(Err(TargetConflict::VersionChanged)));
             }
             files::Entity::update_many()
                 .col_expr(files::Column::LatestVersion, Expr::value(number))
@@ -112,7 +117,7 @@ impl Records {
                     file_grants::Entity::insert(row).on_conflict(replace_role()).exec_without_returning(&tx.tx).await?;
                 }
             }
-            Ok(TxEnd::Commit(true))
+            Ok(TxEnd::Commit(Ok(())))
         })
         .await
     }

@@ -9,6 +9,7 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, Set};
 use crate::convert;
 use crate::entity::{applinks, public_links};
 use crate::error::RecordsError;
+use crate::files::queries::is_deleted;
 use crate::records::Records;
 
 impl Records {
@@ -33,12 +34,17 @@ impl Records {
         .await
     }
 
-    /// An applink that is not revoked.
+    /// An applink that is not revoked, to a file that is not deleted.
     ///
     /// # Errors
     /// Any database error.
     pub async fn applink(&self, id: &str) -> Result<Option<Applink>, RecordsError> {
         let row = applinks::Entity::find_by_id(id).one(&self.db).await?.filter(|row| row.revoked_at.is_none());
+        if let Some(row) = &row
+            && is_deleted(&self.db, &row.file_id).await?
+        {
+            return Ok(None);
+        }
         let read = |row: applinks::Model| {
             Ok(Applink {
                 id: row.id,
@@ -94,12 +100,17 @@ impl Records {
         .await
     }
 
-    /// A public link that is not revoked; it may have expired.
+    /// A public link that is not revoked, to a file that is not deleted; the link may have expired.
     ///
     /// # Errors
     /// Any database error.
     pub async fn public_link(&self, id: &str) -> Result<Option<PublicLink>, RecordsError> {
         let row = public_links::Entity::find_by_id(id).one(&self.db).await?.filter(|row| row.revoked_at.is_none());
+        if let Some(row) = &row
+            && is_deleted(&self.db, &row.file_id).await?
+        {
+            return Ok(None);
+        }
         row.map(public_link_of).transpose()
     }
 

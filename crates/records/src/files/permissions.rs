@@ -5,12 +5,13 @@ use sea_orm::{ConnectionTrait, EntityTrait};
 
 use crate::entity::{applinks, file_grants, files, public_links, users};
 use crate::error::RecordsError;
+use crate::files::queries::is_deleted;
 use crate::records::Records;
 use crate::users::Role;
 use crate::write_tx::WriteTx;
 
 impl Records {
-    /// The current role that the grant `right` gives at a file; None if it gives no role.
+    /// The current role that the grant `right` gives at a file; None if it gives no role, or if the file is deleted.
     ///
     /// # Errors
     /// Any database error.
@@ -37,6 +38,9 @@ async fn role_of(
     right: &AccessGrant,
     now: i64,
 ) -> Result<Option<FileRole>, RecordsError> {
+    if is_deleted(db, file).await? {
+        return Ok(None);
+    }
     match right {
         AccessGrant::User(user) => role_of_user(db, file, user).await,
         AccessGrant::Applink(id) => {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use domain::{File, FileId, FileVersion, Rendition, RenditionName, Upload, UploadId, case_fold};
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select};
 
 use crate::convert;
 use crate::entity::{file_versions, files, renditions, uploads};
@@ -11,12 +11,13 @@ use crate::error::RecordsError;
 use crate::records::Records;
 
 impl Records {
-    /// A file that has a version.
+    /// A file that has a version and is not deleted.
     ///
     /// # Errors
     /// Any database error.
     pub async fn file(&self, id: &FileId) -> Result<Option<File>, RecordsError> {
-        let row = files::Entity::find_by_id(id.as_str()).one(&self.db).await?.filter(|row| row.latest_version > 0);
+        let row = files::Entity::find_by_id(id.as_str()).one(&self.db).await?;
+        let row = row.filter(|row| row.latest_version > 0 && row.deleted_at.is_none());
         Ok(row.map(|row| File {
             id: id.clone(),
             owner: row.owner,
@@ -119,6 +120,11 @@ impl Records {
         let found = uploads::Entity::find().filter(uploads::Column::Id.is_in(ids)).all(&self.db).await?;
         found.into_iter().map(|row| Ok((row.id, convert::upload(row)?))).collect()
     }
+}
+
+/// Whether a file is deleted, and not restored or purged since.
+pub(super) async fn is_deleted(db: &impl ConnectionTrait, file: &str) -> Result<bool, RecordsError> {
+    Ok(files::Entity::find_by_id(file).one(db).await?.is_some_and(|file| file.deleted_at.is_some()))
 }
 
 fn ready_versions(file: &FileId) -> Select<file_versions::Entity> {

@@ -7,6 +7,7 @@ use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter};
 
 use crate::entity::{file_versions, files, renditions};
 use crate::error::RecordsError;
+use crate::files::queries::is_deleted;
 use crate::records::Records;
 use crate::write_tx::WriteTx;
 
@@ -63,6 +64,9 @@ impl WriteTx {
         let Some(ReservedTarget { file, grant, is_new_file }) = find_target(&self.tx, upload).await? else {
             return Ok(Err(target_gone()));
         };
+        if is_deleted(&self.tx, &file).await? {
+            return Ok(Err(target_gone()));
+        }
         let least = if is_new_file { FileRole::Owner } else { FileRole::Contributor };
         let role = self.file_role(&file, &grant, now).await?;
         Ok(if role.is_some_and(|role| role >= least) {

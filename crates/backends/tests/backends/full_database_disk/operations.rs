@@ -1,5 +1,7 @@
 //! The operations of the test, and what must be true after each, whether it succeeded or not.
 
+use std::time::Duration;
+
 use domain::{
     Applink, Audience, Crop, ExpectedVersion, FileId, FileRole, IdempotencyKey, IdempotencyLockResult, PublicLink,
     Reason, Resource, Service, UploadState,
@@ -8,6 +10,7 @@ use records::{Claimant, LeaseResult, VariantStatus};
 use test_support::test_db::{DEADLINE, MINUTE, RETENTION, admission, file_admission, processed_upload, user, variant};
 
 use super::FailingDiskWalk;
+use crate::files::new_file;
 
 /// An operation that runs while the disk fails.
 #[derive(Clone, Copy, Debug)]
@@ -25,6 +28,11 @@ pub(super) enum WalkOperation {
     SettleVariant,
     Crop,
     Claim,
+    DeleteUpload,
+    RemoveAvatar,
+    DeleteFile,
+    RestoreFile,
+    PurgeFile,
     User,
     Session,
     Share,
@@ -39,7 +47,7 @@ pub(super) enum WalkOperation {
 }
 
 /// The operations in the order of an upload's life. The last ones need a clock that has advanced.
-pub(super) const OPERATIONS: [WalkOperation; 24] = [
+pub(super) const OPERATIONS: [WalkOperation; 29] = [
     WalkOperation::Admit,
     WalkOperation::AdmitFile,
     WalkOperation::ConfirmPublished,
@@ -53,6 +61,11 @@ pub(super) const OPERATIONS: [WalkOperation; 24] = [
     WalkOperation::SettleVariant,
     WalkOperation::Crop,
     WalkOperation::Claim,
+    WalkOperation::DeleteUpload,
+    WalkOperation::RemoveAvatar,
+    WalkOperation::DeleteFile,
+    WalkOperation::RestoreFile,
+    WalkOperation::PurgeFile,
     WalkOperation::User,
     WalkOperation::Session,
     WalkOperation::Share,
@@ -177,6 +190,51 @@ impl FailingDiskWalk {
                     .is_some();
                 assert_eq!(seen.upload(id).await.unwrap().unwrap().claim.is_some(), claimed);
                 claimed
+            }
+            WalkOperation::DeleteUpload => {
+                let (id, mary) = (db.admit_and_settle().await.id, mary());
+                let delete = records.delete_upload(id, &mary, ExpectedVersion::Any);
+                let deleted = self.run_with_free_space(room, delete).await.is_some();
+                let expected = if deleted { UploadState::Expired } else { UploadState::Ready };
+                assert_eq!(seen.upload(id).await.unwrap().unwrap().state, expected);
+                assert_eq!(seen.variants(id, 0).await.unwrap().is_empty(), deleted);
+                deleted
+            }
+            WalkOperation::RemoveAvatar => {
+                let (id, resource) = (db.admit_and_settle().await.id, marys_resource());
+                records.claim(id, &resource, &mary(), None, ExpectedVersion::Any).await.unwrap().unwrap();
+                let remove = records.remove_avatar(&resource, "mary", ExpectedVersion::Any);
+                let removed = self.run_with_free_space(room, remove).await.is_some();
+                assert_eq!(seen.avatar(&resource).await.unwrap().is_none(), removed);
+                let expected = if removed { UploadState::Expired } else { UploadState::Ready };
+                assert_eq!(seen.upload(id).await.unwrap().unwrap().state, expected);
+                removed
+            }
+            WalkOperation::DeleteFile => {
+                let (file, _) = new_file(db).await;
+                let delete = records.delete_file(&file, "mary", RETENTION, ExpectedVersion::Any);
+                let deleted = self.run_with_free_space(room, delete).await.is_some();
+                assert_eq!(seen.file(&file).await.unwrap().is_none(), deleted);
+                deleted
+            }
+            WalkOperation::RestoreFile => {
+                let (file, _) = new_file(db).await;
+                records.delete_file(&file, "mary", RETENTION, ExpectedVersion::Any).await.unwrap().unwrap();
+                let restore = records.restore_file(&file, "mary");
+                let restored = self.run_with_free_space(room, restore).await.is_some();
+                assert_eq!(seen.file(&file).await.unwrap().is_some(), restored);
+                restored
+            }
+            WalkOperation::PurgeFile => {
+                let (file, _) = new_file(db).await;
+                let upload = records.file_version(&file, 1).await.unwrap().unwrap().upload.unwrap().id;
+                records.delete_file(&file, "mary", Duration::ZERO, ExpectedVersion::Any).await.unwrap().unwrap();
+                assert!(records.lease_due_purges(1000).await.unwrap().contains(&file));
+                let purged = self.run_with_free_space(room, records.purge_file(&file)).await.is_some();
+                assert_eq!(seen.file_version(&file, 1).await.unwrap().is_none(), purged);
+                let expected = if purged { UploadState::Expired } else { UploadState::Ready };
+                assert_eq!(seen.upload(upload).await.unwrap().unwrap().state, expected);
+                purged
             }
             WalkOperation::User => {
                 let id = fresh_id();
