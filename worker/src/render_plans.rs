@@ -7,7 +7,7 @@ use picture::{OutputFormat, OutputSpec, Region, RenderPlan, Shape};
 pub(crate) fn initial() -> RenderPlan {
     let outputs =
         VariantName::STANDARD_SIZES.map(|size| OutputSpec { shape: Shape::Square(size), format: OutputFormat::Auto });
-    RenderPlan { crop: None, outputs: outputs.to_vec() }
+    RenderPlan { outputs: outputs.to_vec(), ..RenderPlan::default() }
 }
 
 /// The side of the square into which the thumbnail of a file or a rendition fits.
@@ -16,14 +16,18 @@ pub(crate) const THUMBNAIL_SIDE: u32 = 256;
 /// The plan of a thumbnail, in the format that suits the picture.
 pub(crate) fn thumbnail() -> RenderPlan {
     let output = OutputSpec { shape: Shape::Inside(THUMBNAIL_SIDE), format: OutputFormat::Auto };
-    RenderPlan { crop: None, outputs: vec![output] }
+    RenderPlan { outputs: vec![output], ..RenderPlan::default() }
 }
 
 /// The plan of one variant of a picture of `width` × `height` pixels.
 pub(crate) fn variant(name: VariantName, crop: Option<Crop>, width: u32, height: u32) -> RenderPlan {
     let shape = name.size().map_or(Shape::Full, if name.fits() { Shape::Inside } else { Shape::Square });
     let format = if name.media() == Media::Png { OutputFormat::Png } else { OutputFormat::Jpeg };
-    RenderPlan { crop: crop.map(|crop| crop_region(crop, width, height)), outputs: vec![OutputSpec { shape, format }] }
+    RenderPlan {
+        crop: crop.map(|crop| crop_region(crop, width, height)),
+        outputs: vec![OutputSpec { shape, format }],
+        ..RenderPlan::default()
+    }
 }
 
 /// Converts a crop into pixels of the whole picture. A crop is given in the space of `?size=512`, which shows the

@@ -1,7 +1,7 @@
 //! Uploads, jobs, files and their rules: the types that every other crate uses. There is no I/O in here.
 //!
 //! - `upload`, `file` and `job` are the three things that the records hold. `staged` is an upload
-//!   that is not in the records yet.
+//!   that is not in the records yet. `rotation` is how a picture is turned.
 //! - `reason` and `event` say why an upload ended and what happened to it.
 //! - `media`, `variant_name`, `rendition_name` and `blob_keys` define names and parse them.
 //!   `backend` and `queue_name` list the backends and the queues.
@@ -26,6 +26,7 @@ mod random;
 mod reason;
 mod render_cost;
 mod rendition_name;
+mod rotation;
 mod routing;
 mod secret;
 mod staged;
@@ -50,6 +51,7 @@ pub use random::{NoRandomness, ordered_id, random_bytes, random_id};
 pub use reason::{Outcome, Reason, ReasonCode};
 pub use render_cost::{HeaderScanner, PictureHeader, estimate_render_time};
 pub use rendition_name::{InvalidRenditionName, RenditionName, RenditionNameRules, case_fold};
+pub use rotation::Rotation;
 pub use routing::Routing;
 pub use secret::Secret;
 pub use staged::Staged;
