@@ -209,8 +209,8 @@ impl RenderArgs {
             (OutputSize::Side(side), Fit::Inside) => Shape::Inside(*side),
         };
         RenderPlan {
-            crop: None,
             outputs: self.sizes.iter().map(|size| OutputSpec { shape: shape(size), format }).collect(),
+            ..RenderPlan::default()
         }
     }
 

@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail};
 use domain::{
     Applink, Audience, Backend, Clock, Crop, EventKind, ExpectedVersion, FileId, FileRole, IdempotencyKey,
     IdempotencyKeyLock, IdempotencyLockResult, Job, JobMessage, PublicLink, Reason, ReasonCode, RenditionName,
-    RenditionNameRules, Resource, Service, UploadState, UploadTarget,
+    RenditionNameRules, Resource, Rotation, Service, UploadState, UploadTarget,
 };
 use instrument::{FailPoints, FaultSide};
 use records::{Attempt, Claimant, FilesFilter, LeaseResult, PublishAttempt, Role, SigningKey, User, VariantStatus};
@@ -273,7 +273,7 @@ async fn change_pictures(parts: &InProcess) -> Result<()> {
 
     let ada = Claimant { user: OWNER.to_owned(), admin: false };
     let resource = Resource { service: Service::Users, id: OWNER.to_owned() };
-    let crop = Some(Crop { x: 0, y: 0, w: 100, h: 100 });
+    let crop = Crop { rotate: Rotation::Deg90, ..Crop::default() };
     records.crop(ready, crop, &ada, ExpectedVersion::Any).await?.ok().context("it cannot be cropped")?;
     records.claim(ready, &resource, &ada, None, ExpectedVersion::Any).await?.ok().context("it cannot be claimed")?;
     let removed = records.remove_avatar(&resource, OWNER, ExpectedVersion::Any).await??;

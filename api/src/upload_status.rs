@@ -18,6 +18,7 @@ use crate::auth::policy_client::Action;
 use crate::auth::realm_names::RealmNames;
 use crate::auth::request_limits::RequestLimits;
 use crate::documents::authorize::DocumentAccess;
+use crate::dropbox::crop_fields::ShownCrop;
 use crate::dropbox::picture_id::parse_picture_id;
 use crate::error::{ApiError, as_sentence};
 use crate::http::client_ip::ClientIp;
@@ -79,6 +80,8 @@ pub(crate) struct UploadStatus {
     #[schema(min_length = 64, max_length = 64, pattern = "^[0-9a-f]+$")]
     sha256: String,
     claimed: Option<UploadClaim>,
+    /// What is shown of the picture. Null until it is ready, and for files
+    crop: Option<ShownCrop>,
     variants: Vec<UploadedVariant>,
     events: Vec<UploadEvent>,
 }
@@ -224,7 +227,11 @@ impl UploadStatus {
             UploadKind::Rendition | UploadKind::File => Vec::new(),
         };
         let place = picture_address(realm, path_prefix, &upload);
-        let variants = variants.into_iter().map(|variant| UploadedVariant::new(&place, &variant)).collect();
+        // The whole picture is shown only to users who may crop it, so not after the claim.
+        let shown = variants.iter().filter(|variant| upload.claim.is_none() || !variant.name.fits());
+        let variants = shown.map(|variant| UploadedVariant::new(&place, variant)).collect();
+        let size = upload.width.zip(upload.height).filter(|_| upload.kind == UploadKind::Dropbox);
+        let crop = size.map(|size| ShownCrop::new(upload.crop, size));
         let (code, why) = upload.reason.map(|reason| (reason.code.to_string(), as_sentence(reason.message))).unzip();
         let claimed = upload.claim.map(|claim| {
             let resource = format!("{}.{}", claim.resource, realm.fedmember);
@@ -248,6 +255,7 @@ impl UploadStatus {
             bytes: upload.bytes,
             sha256: upload.sha256,
             claimed,
+            crop,
             variants,
             events,
         })
@@ -265,6 +273,7 @@ fn picture_address(realm: &RealmNames, path_prefix: &str, upload: &Upload) -> St
 impl UploadedVariant {
     fn new(place: &str, variant: &Variant) -> Self {
         let href = match variant.name.size() {
+            Some(size) if variant.name.fits() => format!("{place}?size={size}&space=picture"),
             Some(size) => format!("{place}?size={size}"),
             None => place.to_owned(),
         };

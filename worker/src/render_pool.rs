@@ -207,7 +207,10 @@ mod tests {
     use picture::{OutputFormat, OutputSpec, Shape, probe};
 
     fn thumbnail_plan() -> RenderPlan {
-        RenderPlan { crop: None, outputs: vec![OutputSpec { shape: Shape::Inside(8), format: OutputFormat::Auto }] }
+        RenderPlan {
+            outputs: vec![OutputSpec { shape: Shape::Inside(8), format: OutputFormat::Auto }],
+            ..RenderPlan::default()
+        }
     }
 
     /// 24 bits per pixel, all black.

@@ -24,7 +24,7 @@ use crate::openapi::error_responses::{PreconditionErrors, RejectionErrors};
 use crate::openapi::request_headers::{ConditionalHeaders, DateConditionHeaders, WriteConditionHeaders};
 
 /// The side of the square into which a thumbnail fits, in pixels, as the worker renders it.
-const THUMBNAIL_SIZE: u32 = 256;
+const THUMBNAIL_SIZE: u32 = VariantName::THUMBNAIL_SIZE;
 
 /// `GET …/files/{fileId}/data/renditions`: lists the renditions of a version.
 #[utoipa::path(

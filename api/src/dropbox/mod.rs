@@ -5,7 +5,7 @@
 //! - `picture` and `avatar` serve pictures. `unclaimed_pictures` finds a picture, and
 //!   `requested_variant` says which variant of it is requested. `variant_server` sends the variant,
 //!   and `default_avatar` is drawn if there is none.
-//! - `crop` and `claim` change what is shown, and for which resource.
+//! - `crop` and `claim` change what is shown, and for which resource. `crop_fields` are the fields of a crop.
 //! - `picture_id` parses a PictureID, `plain_text_errors` renders errors, and `settings` has the
 //!   limits.
 //!
@@ -14,6 +14,7 @@
 pub(crate) mod avatar;
 pub(crate) mod claim;
 pub(crate) mod crop;
+pub(crate) mod crop_fields;
 pub(crate) mod default_avatar;
 pub(crate) mod filename;
 pub(crate) mod html_wrapper;

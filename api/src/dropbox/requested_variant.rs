@@ -1,9 +1,9 @@
-//! The variant that the query and the head ask for: `?size=N` and `Accept`.
+//! The variant that the query and the head ask for: `?size=N`, `space` and `Accept`.
 
 use std::cmp::Ordering;
 
 use axum::http::{HeaderMap, Uri};
-use domain::{Media, VariantName};
+use domain::{CropSpace, Media, UnknownValue, VariantName};
 
 use crate::error::ApiError;
 use crate::http::accept::Accept;
@@ -28,13 +28,41 @@ pub(super) fn parse_size(uri: &Uri) -> Result<Option<u32>, ApiError> {
     }
 }
 
+/// Returns whether the query asks for the whole uncropped picture, rather than for what the crop shows of it
+/// (`docs/contracts/dropbox.md`, 3.7).
+pub(super) fn wants_whole(uri: &Uri) -> Result<bool, ApiError> {
+    let query = uri.query().unwrap_or_default();
+    let space = form_urlencoded::parse(query.as_bytes()).find(|(key, _)| key == "space");
+    match space.as_ref().map(|(_, space)| space.parse()) {
+        None | Some(Ok(CropSpace::Square)) => Ok(false),
+        Some(Ok(CropSpace::Picture)) => Ok(true),
+        Some(Err(UnknownValue(space))) => Err(ApiError::malformed(
+            "bad_query",
+            format!("\"space\" is \"square\" or \"picture\", not \"{space:.20}\""),
+        )),
+    }
+}
+
+/// The whole picture of that kind, fitted into a square of that size.
+pub(super) fn whole_variant_name(size: Option<u32>, media: Media) -> Result<VariantName, ApiError> {
+    let name = match size {
+        Some(size) => VariantName::fitting(size, media),
+        None => VariantName::full(media),
+    };
+    name.ok_or_else(|| unsupported(media))
+}
+
 /// The variant with that size and kind.
 pub(super) fn variant_name(size: Option<u32>, media: Media) -> Result<VariantName, ApiError> {
     let name = match size {
         Some(size) => VariantName::square(size, media),
         None => VariantName::full(media),
     };
-    name.ok_or_else(|| ApiError::Internal(format!("pictures are not served as {}", media.name())))
+    name.ok_or_else(|| unsupported(media))
+}
+
+fn unsupported(media: Media) -> ApiError {
+    ApiError::Internal(format!("pictures are not served as {}", media.name()))
 }
 
 /// Returns PNG or JPEG if the client accepts only one of the two, or prefers one. Otherwise returns
@@ -74,6 +102,19 @@ mod tests {
         ] {
             let headers = HeaderMap::from_iter([(header::ACCEPT, accept.parse().unwrap())]);
             assert_eq!(preferred_media(&headers, Media::Jpeg), expected, "{accept}");
+        }
+    }
+
+    #[test]
+    fn the_whole_picture_is_asked_for_by_name() {
+        for (uri, expected) in [
+            ("/", Some(false)),
+            ("/?space=square", Some(false)),
+            ("/?size=75&space=picture", Some(true)),
+            ("/?space=", None),
+            ("/?space=Picture", None),
+        ] {
+            assert_eq!(wants_whole(&uri.parse().unwrap()).ok(), expected, "{uri}");
         }
     }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use domain::{Upload, Variant, VariantName};
+use domain::{UNCROPPED_GENERATION, Upload, UploadId, Variant, VariantName};
 use jiff::Timestamp;
 use queue::Queue;
 use records::{Records, VariantStatus};
@@ -48,7 +48,22 @@ impl VariantServer {
 
     /// Returns a variant of a picture that is ready. Has the variant rendered first if it is missing.
     pub(crate) async fn ensure(&self, upload: &Upload, name: VariantName) -> Result<Variant, ApiError> {
-        let request_variant = || self.records.request_variant(upload.id, upload.generation, name);
+        self.ensure_generation(upload.id, upload.generation, name).await
+    }
+
+    /// Like [`ensure`](Self::ensure), for a variant of the whole picture as it was uploaded, whatever the crop. It is
+    /// rendered once for all crops.
+    pub(crate) async fn ensure_uncropped(&self, upload: &Upload, name: VariantName) -> Result<Variant, ApiError> {
+        self.ensure_generation(upload.id, UNCROPPED_GENERATION, name).await
+    }
+
+    async fn ensure_generation(
+        &self,
+        upload: UploadId,
+        generation: u32,
+        name: VariantName,
+    ) -> Result<Variant, ApiError> {
+        let request_variant = || self.records.request_variant(upload, generation, name);
         match request_variant().await? {
             VariantStatus::Ready(variant) => return Ok(variant),
             VariantStatus::Refused(reason) => return Err(ApiError::Rejected(reason)),

@@ -5,6 +5,8 @@
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 
+use crate::dropbox::crop_fields::CropSpaceName;
+
 /// The kind of a resource
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
@@ -62,4 +64,14 @@ pub(crate) struct SizeQuery {
     /// The side of a square, in pixels. The default for a picture is its own size, and for an avatar 512
     #[param(minimum = 1, maximum = 512, nullable = false)]
     size: Option<u32>,
+}
+
+/// What of a picture is shown.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct SpaceQuery {
+    /// `square` shows what the crop selects. `picture` shows the whole uncropped picture, with `size` fitted into a square
+    /// of that size and never scaled up
+    #[param(nullable = false)]
+    space: Option<CropSpaceName>,
 }

@@ -219,7 +219,7 @@ async fn a_user_uploads_crops_and_claims_with_the_script() {
     assert_eq!(browser.text("#message").await, "The picture is now your avatar.");
     let upload = server.backends.records.upload("1001".parse().unwrap()).await.unwrap().unwrap();
     assert!(upload.claim.is_some());
-    let crop = upload.crop.unwrap();
+    let crop = upload.crop.part.unwrap();
     assert_eq!((crop.x, crop.y, crop.w, crop.h), (16, 0, 480, 480));
     browser.screenshot("saved").await;
 }
@@ -250,6 +250,6 @@ async fn a_user_uploads_crops_and_claims_without_a_script() {
     browser.click("#claim button").await;
     browser.find("#claim-section[hidden]").await;
     let upload = server.backends.records.upload("1001".parse().unwrap()).await.unwrap().unwrap();
-    assert_eq!(upload.crop.map(|crop| (crop.w, crop.h)), Some((200, 200)));
+    assert_eq!(upload.crop.part.map(|crop| (crop.w, crop.h)), Some((200, 200)));
     assert!(upload.claim.is_some());
 }

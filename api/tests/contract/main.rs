@@ -37,6 +37,7 @@ mod openapi;
 mod part_encodings;
 mod path_prefix;
 mod permissions;
+mod picture_crops;
 mod picture_parts;
 mod pictures;
 mod policy;

@@ -1,7 +1,7 @@
 //! Uploads, jobs, files and their rules: the types that every other crate uses. There is no I/O in here.
 //!
 //! - `upload`, `file` and `job` are the three things that the records hold. `staged` is an upload
-//!   that is not in the records yet.
+//!   that is not in the records yet. `crop` and `rotation` are what is shown of a picture.
 //! - `reason` and `event` say why an upload ended and what happened to it.
 //! - `media`, `variant_name`, `rendition_name` and `blob_keys` define names and parse them.
 //!   `backend` and `queue_name` list the backends and the queues.
@@ -12,6 +12,7 @@
 mod backend;
 pub mod blob_keys;
 mod clock;
+mod crop;
 mod digest;
 mod error_chain;
 mod event;
@@ -26,6 +27,7 @@ mod random;
 mod reason;
 mod render_cost;
 mod rendition_name;
+mod rotation;
 mod routing;
 mod secret;
 mod staged;
@@ -34,6 +36,7 @@ mod variant_name;
 
 pub use backend::Backend;
 pub use clock::Clock;
+pub use crop::{CROP_SPACE, Crop, CropFit, CropPart, CropSpace, UNCROPPED_GENERATION};
 pub use digest::{Sha256Hasher, hex, sha256};
 pub use error_chain::chain;
 pub use event::{Event, EventKind};
@@ -50,11 +53,11 @@ pub use random::{NoRandomness, ordered_id, random_bytes, random_id};
 pub use reason::{Outcome, Reason, ReasonCode};
 pub use render_cost::{HeaderScanner, PictureHeader, estimate_render_time};
 pub use rendition_name::{InvalidRenditionName, RenditionName, RenditionNameRules, case_fold};
+pub use rotation::Rotation;
 pub use routing::Routing;
 pub use secret::Secret;
 pub use staged::Staged;
 pub use upload::{
-    CROP_SPACE, Claim, Crop, InvalidUploadId, JobId, Resource, Service, UnknownValue, Upload, UploadId, UploadKind,
-    UploadState, Variant,
+    Claim, InvalidUploadId, JobId, Resource, Service, UnknownValue, Upload, UploadId, UploadKind, UploadState, Variant,
 };
 pub use variant_name::{InvalidVariantName, VariantName};

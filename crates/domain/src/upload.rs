@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::crop::{Crop, UNCROPPED_GENERATION};
 use crate::media::Media;
 use crate::reason::Reason;
 use crate::variant_name::VariantName;
@@ -137,23 +138,6 @@ impl FromStr for UploadKind {
 #[error("\"{0}\" stands in the records, and this version of cloakroom does not know what it means")]
 pub struct UnknownValue(pub String);
 
-/// The side in pixels of the square in which the selection widget shows a picture. A crop's numbers are in that space
-/// (`docs/contracts/dropbox.md`, 4.1).
-pub const CROP_SPACE: u32 = 512;
-
-/// A crop in [`CROP_SPACE`], always of the original.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Crop {
-    /// Left edge.
-    pub x: u32,
-    /// Upper edge.
-    pub y: u32,
-    /// Width, at least 1.
-    pub w: u32,
-    /// Height, at least 1.
-    pub h: u32,
-}
-
 /// The resource that an upload was claimed for, or whose avatar is requested: `{service}/{ID}` of the contract, the
 /// ID without the federation member.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -242,7 +226,7 @@ pub struct Upload {
     /// The number of crops: every crop begins a new set of variants.
     pub generation: u32,
     /// The latest crop.
-    pub crop: Option<Crop>,
+    pub crop: Crop,
     /// Why it was rejected, failed or expired.
     pub reason: Option<Reason>,
     /// The claim, if it was claimed.
@@ -257,6 +241,19 @@ pub struct Upload {
     pub expires_at: Option<Timestamp>,
     /// The estimated time to render it, from its header.
     pub render_estimate: Duration,
+}
+
+impl Upload {
+    /// Returns what the variant `name` of `generation` shows of the picture. None if the picture was cropped since then.
+    ///
+    /// The whole upright picture is the exception: its variants belong to the generation before the first crop and can
+    /// be made at any time, because they are what a client shows in order to crop (`docs/contracts/dropbox.md`, 3.7).
+    pub fn crop_of(&self, generation: u32, name: VariantName) -> Option<Crop> {
+        if generation == self.generation {
+            return Some(self.crop);
+        }
+        (generation == UNCROPPED_GENERATION && name.shows_whole()).then(Crop::default)
+    }
 }
 
 /// A valid claim.

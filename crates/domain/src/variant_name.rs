@@ -30,6 +30,10 @@ impl VariantName {
     /// The sides in pixels of the squares that every picture is shown in (`docs/contracts/dropbox.md`, 7.4).
     pub const STANDARD_SIZES: [u32; 3] = [512, 75, 25];
 
+    /// The side in pixels of the square into which the thumbnail of a file or a rendition fits
+    /// (`docs/adr/0017-thumbnails-keep-proportions.md`).
+    pub const THUMBNAIL_SIZE: u32 = 256;
+
     /// A square of `size` pixels. None if the size or the type is not supported.
     pub fn square(size: u32, media: Media) -> Option<Self> {
         let ours = (1..=Self::MAX_SIZE).contains(&size) && matches!(media, Media::Jpeg | Media::Png);
@@ -56,10 +60,17 @@ impl VariantName {
         self.fits
     }
 
+    /// Whether it shows the whole picture or crop, rather than a square of it.
+    pub fn shows_whole(self) -> bool {
+        self.fits || self.size.is_none()
+    }
+
     /// Whether this variant does not count against the limit on custom sizes of a picture. That is
-    /// so for [`Self::STANDARD_SIZES`], for a fitting size, and for the picture's own size.
+    /// so for [`Self::STANDARD_SIZES`], for the picture's own size, and for two fitting sizes: thumbnails of files, and
+    /// the largest one, which a client shows in order to crop.
     pub fn is_standard(self) -> bool {
-        self.fits || self.size.is_none_or(|size| Self::STANDARD_SIZES.contains(&size))
+        let standard: &[u32] = if self.fits { &[Self::MAX_SIZE, Self::THUMBNAIL_SIZE] } else { &Self::STANDARD_SIZES };
+        self.size.is_none_or(|size| standard.contains(&size))
     }
 
     /// JPEG or PNG.
@@ -111,6 +122,23 @@ impl TryFrom<String> for VariantName {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn few_sizes_do_not_count_as_custom() {
+        for (name, standard) in [
+            ("512.jpg", true),
+            ("75.png", true),
+            ("25.png", true),
+            ("full.png", true),
+            ("fit512.jpg", true),
+            ("fit256.jpg", true),
+            ("fit75.jpg", false),
+            ("256.jpg", false),
+            ("1.png", false),
+        ] {
+            assert_eq!(name.parse().map(VariantName::is_standard), Ok(standard), "{name}");
+        }
+    }
 
     #[test]
     fn a_name_reads_as_it_is_written() {

@@ -34,7 +34,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             );
         }
         let outputs = [512, 256, 128, 64].map(|n| OutputSpec { shape: Shape::Inside(n), format: OutputFormat::Auto });
-        let plan = RenderPlan { crop: None, outputs: outputs.to_vec() };
+        let plan = RenderPlan { outputs: outputs.to_vec(), ..RenderPlan::default() };
         let limits = Limits::default();
         println!(
             "{:8.2} {path}",

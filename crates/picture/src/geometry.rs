@@ -33,9 +33,11 @@ impl SourceRect {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct OutputTarget {
     pub(crate) source_rect: SourceRect,
-    /// The size before the orientation is applied.
+    /// The size of the picture in the output, before the orientation is applied.
     pub(crate) width: u32,
     pub(crate) height: u32,
+    /// The size of the output after the orientation is applied, with bars.
+    pub(crate) canvas: (u32, u32),
     pub(crate) format: OutputFormat,
 }
 
@@ -45,12 +47,19 @@ impl OutputTarget {
         (self.source_rect.width / f64::from(self.width)).min(self.source_rect.height / f64::from(self.height))
     }
 
+    /// Pixels of the picture, without bars.
     pub(crate) fn pixels(&self) -> u64 {
         u64::from(self.width) * u64::from(self.height)
     }
+
+    /// Pixels of the output, with bars.
+    pub(crate) fn canvas_pixels(&self) -> u64 {
+        u64::from(self.canvas.0) * u64::from(self.canvas.1)
+    }
 }
 
-/// Returns the outputs of `plan` for a stored picture of `size`, in the plan's order.
+/// Returns the outputs of `plan` for a stored picture of `size`, in the plan's order. `orientation` includes the rotation
+/// of the plan.
 pub(crate) fn output_targets(plan: &RenderPlan, size: (u32, u32), orientation: Orientation) -> Vec<OutputTarget> {
     let (width, height) = orientation.oriented_size(size);
     let seen = clamp_crop(plan.crop, width, height);
@@ -58,14 +67,24 @@ pub(crate) fn output_targets(plan: &RenderPlan, size: (u32, u32), orientation: O
     plan.outputs
         .iter()
         .map(|output| {
-            let (seen, (width, height)) = match output.shape {
-                Shape::Full => (full_rect(seen), (seen.width, seen.height)),
-                Shape::Inside(side) => (full_rect(seen), fit_inside(side, seen.width, seen.height)),
-                Shape::Square(side) => (centre_square(seen), (side.max(1), side.max(1))),
+            let square = |side: u32| (side.max(1), side.max(1));
+            let (part, size, canvas) = match output.shape {
+                Shape::Full => (full_rect(seen), (seen.width, seen.height), None),
+                Shape::Inside(side) => (full_rect(seen), fit_inside(side, seen.width, seen.height), None),
+                Shape::Square(side) => (centre_square(seen), square(side), None),
+                Shape::Letterboxed(side) => {
+                    (full_rect(seen), fit_exactly(side.max(1), seen.width, seen.height), Some(square(side)))
+                }
             };
-            let (x, y, w, h) = orientation.to_stored_rect(seen, stored_size);
-            let (width, height) = orientation.oriented_size((width, height));
-            OutputTarget { source_rect: SourceRect { x, y, width: w, height: h }, width, height, format: output.format }
+            let (x, y, w, h) = orientation.to_stored_rect(part, stored_size);
+            let (width, height) = orientation.oriented_size(size);
+            OutputTarget {
+                source_rect: SourceRect { x, y, width: w, height: h },
+                width,
+                height,
+                canvas: canvas.unwrap_or(size),
+                format: output.format,
+            }
         })
         .collect()
 }
@@ -89,10 +108,12 @@ fn centre_square(region: Region) -> (f64, f64, f64, f64) {
 }
 
 fn fit_inside(side: u32, width: u32, height: u32) -> (u32, u32) {
+    if side >= width.max(height) { (width, height) } else { fit_exactly(side, width, height) }
+}
+
+/// Scales a size so that its longer side is `side`.
+fn fit_exactly(side: u32, width: u32, height: u32) -> (u32, u32) {
     let scale = f64::from(side) / f64::from(width.max(height).max(1));
-    if scale >= 1.0 {
-        return (width, height);
-    }
     let scaled = |length: u32| ((f64::from(length) * scale).round() as u32).max(1);
     (scaled(width), scaled(height))
 }
@@ -104,7 +125,11 @@ mod tests {
 
     fn target(shape: Shape, crop: Option<Region>, size: (u32, u32), orientation: Orientation) -> OutputTarget {
         output_targets(
-            &RenderPlan { crop, outputs: vec![OutputSpec { shape, format: OutputFormat::Auto }] },
+            &RenderPlan {
+                crop,
+                outputs: vec![OutputSpec { shape, format: OutputFormat::Auto }],
+                ..RenderPlan::default()
+            },
             size,
             orientation,
         )[0]
@@ -123,6 +148,20 @@ mod tests {
         let square = target(Shape::Square(512), None, (30, 21), Orientation::Upright);
         assert_eq!((square.width, square.height), (512, 512), "a square is exact");
         assert_eq!(square.source_rect, SourceRect { x: 4.5, y: 0.0, width: 21.0, height: 21.0 });
+    }
+
+    #[test]
+    fn a_letterboxed_picture_touches_two_edges() {
+        let panorama = target(Shape::Letterboxed(512), None, (3000, 1000), Orientation::Upright);
+        assert_eq!((panorama.width, panorama.height, panorama.canvas), (512, 171, (512, 512)));
+        assert_eq!(panorama.source_rect, SourceRect { x: 0.0, y: 0.0, width: 3000.0, height: 1000.0 });
+        let turned = target(Shape::Letterboxed(512), None, (3000, 1000), Orientation::Rotated90);
+        assert_eq!((turned.width, turned.height, turned.canvas), (512, 171, (512, 512)), "stored as before");
+        let small = target(Shape::Letterboxed(100), None, (10, 20), Orientation::Upright);
+        assert_eq!((small.width, small.height, small.canvas), (50, 100, (100, 100)), "scaled up, as a square is");
+        let line = target(Shape::Letterboxed(25), None, (1, 30_000), Orientation::Upright);
+        assert_eq!((line.width, line.height), (1, 25), "never empty");
+        assert_eq!((line.pixels(), line.canvas_pixels()), (25, 625));
     }
 
     #[test]

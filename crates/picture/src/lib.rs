@@ -10,8 +10,9 @@
 //! decode       the first frame, no larger than the outputs need
 //! geometry     choose the part of the picture for each output
 //! resize       every size from the next larger one, planes as they are
-//! orientation  turn upright
+//! orientation  turn upright, and as requested
 //! colour       convert to sRGB
+//! letterbox    add bars, if requested
 //! encode       JPEG or PNG, from the pixels alone
 //! ```
 //!
@@ -29,6 +30,7 @@ mod encode;
 mod exif;
 mod formats;
 mod geometry;
+mod letterbox;
 mod limits;
 mod orientation;
 mod plan;

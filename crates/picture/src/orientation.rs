@@ -4,6 +4,8 @@
 //! nothing, at 12 megapixels more than decoding. A requested rectangle is turned the other way
 //! instead, onto the stored picture.
 
+use domain::Rotation;
+
 use crate::raster::{Plane, Raster};
 
 /// The orientation of the stored picture, named by the operation that turns it upright.
@@ -42,6 +44,31 @@ impl Orientation {
             8 => Self::Rotated270,
             _ => return None,
         })
+    }
+
+    /// The orientation of a stored picture that is turned upright by `self` and then turned by `rotation`. So both turns
+    /// cost one pass.
+    pub(crate) fn then(self, rotation: Rotation) -> Self {
+        match rotation {
+            Rotation::Deg0 => self,
+            Rotation::Deg90 => self.then_right(),
+            Rotation::Deg180 => self.then_right().then_right(),
+            Rotation::Deg270 => self.then_right().then_right().then_right(),
+        }
+    }
+
+    /// `self`, and then a turn right by 90 degrees.
+    fn then_right(self) -> Self {
+        match self {
+            Self::Upright => Self::Rotated90,
+            Self::Rotated90 => Self::Rotated180,
+            Self::Rotated180 => Self::Rotated270,
+            Self::Rotated270 => Self::Upright,
+            Self::FlippedHorizontally => Self::Transverse,
+            Self::Transverse => Self::FlippedVertically,
+            Self::FlippedVertically => Self::Transposed,
+            Self::Transposed => Self::FlippedHorizontally,
+        }
     }
 
     /// Whether width and height are swapped.
@@ -134,19 +161,21 @@ mod tests {
     use super::*;
     use crate::raster::Colour;
 
-    /// Turns the figure of EXIF's own specification: `abc/def` upright, stored in the eight ways.
+    /// The figure of EXIF's own specification: `abc/def` upright, stored in the eight ways, each with its width.
+    const STORED: [(u32, &str); 8] = [
+        (3, "abcdef"),
+        (3, "cbafed"),
+        (3, "fedcba"),
+        (3, "defabc"),
+        (2, "adbecf"),
+        (2, "cfbead"),
+        (2, "fcebda"),
+        (2, "daebfc"),
+    ];
+
     #[test]
     fn all_eight_orientations_are_turned_upright() {
-        for (value, width, stored) in [
-            (1, 3, "abcdef"),
-            (2, 3, "cbafed"),
-            (3, 3, "fedcba"),
-            (4, 3, "defabc"),
-            (5, 2, "adbecf"),
-            (6, 2, "cfbead"),
-            (7, 2, "fcebda"),
-            (8, 2, "daebfc"),
-        ] {
+        for (value, (width, stored)) in (1..).zip(STORED) {
             let orientation = Orientation::from_exif(value).unwrap();
             let raster = Raster::packed(width, 6 / width, Colour::Gray, stored.as_bytes().to_vec());
             let upright = orientation.apply(raster);
@@ -160,5 +189,28 @@ mod tests {
         }
         assert_eq!(Orientation::from_exif(0), None);
         assert_eq!(Orientation::from_exif(9), None);
+    }
+
+    #[test]
+    fn a_rotation_is_one_turn_with_any_orientation() {
+        for value in 1..=8 {
+            let orientation = Orientation::from_exif(value).unwrap();
+            for (rotation, width, turned) in [
+                (Rotation::Deg0, 3, "abcdef"),
+                (Rotation::Deg90, 2, "daebfc"),
+                (Rotation::Deg180, 3, "fedcba"),
+                (Rotation::Deg270, 2, "cfbead"),
+            ] {
+                let stored = STORED[value as usize - 1];
+                let raster = Raster::packed(stored.0, 6 / stored.0, Colour::Gray, stored.1.as_bytes().to_vec());
+                let made = orientation.then(rotation).apply(raster);
+                assert_eq!((made.width, made.height), (width, 6 / width), "orientation {value}, {rotation:?}");
+                assert_eq!(
+                    String::from_utf8_lossy(&made.planes[0].samples),
+                    turned,
+                    "orientation {value}, {rotation:?}"
+                );
+            }
+        }
     }
 }

@@ -54,11 +54,11 @@ impl Probe {
 
     /// An upper bound of the bytes that rendering `plan` will hold at once, without the file itself.
     pub fn memory_estimate(&self, plan: &RenderPlan) -> u64 {
-        let targets = geometry::output_targets(plan, self.stored_size, self.orientation);
+        let targets = geometry::output_targets(plan, self.stored_size, self.orientation.then(plan.rotation));
         let DecodeMemory { decoded, working } = self.decoder.memory_estimate(decode_scale(&targets));
         let multiplied = if self.alpha { decoded } else { 0 };
-        // Each output exists as resized, turned and converted, and as tokens or rows for its encoder.
-        let largest = targets.iter().map(OutputTarget::pixels).max().unwrap_or(0);
+        // Each output exists as resized, turned, converted and with bars, and as tokens or rows for its encoder.
+        let largest = targets.iter().map(OutputTarget::canvas_pixels).max().unwrap_or(0);
         let kept = targets.iter().fold(0u64, |sum, target| sum.saturating_add(target.pixels().saturating_mul(4)));
         // Between the two passes of the filter, a plane is as wide as the output and as high as the source.
         let passes = targets.iter().map(|t| u64::from(t.width) * u64::from(self.stored_size.1)).max().unwrap_or(0) * 4;

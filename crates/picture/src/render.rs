@@ -17,7 +17,7 @@ use crate::probed_picture::{Probe, decode_scale};
 use crate::raster::{Colour, Raster};
 use crate::rejection::{LimitKind, Rejection};
 use crate::resize::{ChromaSize, ResizeChain};
-use crate::{decode, encode};
+use crate::{decode, encode, letterbox};
 
 /// The quality of every written JPEG, on libjpeg's scale.
 const JPEG_QUALITY: u8 = 80;
@@ -25,9 +25,9 @@ const JPEG_QUALITY: u8 = 80;
 /// The result of rendering a file.
 #[derive(Clone, Debug)]
 pub struct RenderedPicture {
-    /// The width of the original in pixels, after orientation and before any crop.
+    /// The width of the original in pixels, after orientation and before any rotation or crop.
     pub width: u32,
-    /// The height of the original in pixels, after orientation and before any crop.
+    /// The height of the original in pixels, after orientation and before any rotation or crop.
     pub height: u32,
     /// The media type of the original.
     pub media: Media,
@@ -88,7 +88,8 @@ impl RenderBuffers {
     ) -> Result<RenderedPicture, Rejection> {
         stop.check()?;
         Rejection::check_limit(LimitKind::Memory, probe.memory_estimate(plan), limits.max_memory)?;
-        let targets = geometry::output_targets(plan, probe.stored_size, probe.orientation);
+        let orientation = probe.orientation.then(plan.rotation);
+        let targets = geometry::output_targets(plan, probe.stored_size, orientation);
         let mut context = DecodeContext { scale: decode_scale(&targets), limits, buffers: &mut self.decode, stop };
         let source = decode::decode(bytes, probe, &mut context)?;
         let profile = probe.colours.profile(bytes, source.colour, limits)?;
@@ -100,7 +101,7 @@ impl RenderBuffers {
         order.sort_by_key(|i| std::cmp::Reverse(targets[*i].pixels()));
         for i in order {
             let media = output_media(targets[i].format, probe.opaque_output, chain.colour());
-            variants[i] = Some(self.render_variant(&mut chain, &targets[i], media, probe, &correction, stop)?);
+            variants[i] = Some(self.render_variant(&mut chain, &targets[i], media, orientation, &correction, stop)?);
         }
         Ok(RenderedPicture {
             width: probe.width,
@@ -135,32 +136,38 @@ impl RenderBuffers {
         chain: &mut ResizeChain,
         target: &OutputTarget,
         media: Media,
-        probe: &Probe,
+        orientation: Orientation,
         correction: &ColourTransform,
         stop: &CancelFlag,
     ) -> Result<RenderedVariant, Rejection> {
         // Luma and chroma go straight into the encoder if no step in between needs RGB.
         let planar = media == Media::Jpeg && correction.is_identity() && chain.colour() == Colour::YCbCr;
-        // Half-size chroma can be turned with the luma, unless an odd length changes which pixels form a pair.
-        let parted = planar && probe.orientation.splits_chroma_pairs((target.width, target.height));
+        let barred = target.canvas != orientation.oriented_size((target.width, target.height));
+        // Half-size chroma can be turned with the luma, unless an odd length changes which pixels form a pair. A bar of an
+        // odd width changes them too.
+        let parted = planar && (barred || orientation.splits_chroma_pairs((target.width, target.height)));
         let chroma = if planar && !parted { ChromaSize::Half } else { ChromaSize::Full };
         let resized = chain.resize_to(&mut self.resizer, target, chroma, stop)?;
-        let upright: Cow<'_, Raster> = match probe.orientation {
+        let upright: Cow<'_, Raster> = match orientation {
             Orientation::Upright => resized,
             orientation => Cow::Owned(orientation.apply(resized.into_owned())),
         };
         stop.check()?;
-        let (width, height) = (upright.width, upright.height);
+        let (width, height) = target.canvas;
         let bytes = if planar {
+            let upright = letterbox::on_white(upright, target.canvas)?;
             let halved = if parted { Cow::Owned(colour::subsample_chroma(&upright)) } else { upright };
             encode::jpeg(&halved, JPEG_QUALITY, stop)?
         } else {
             let corrected = correction.apply(upright);
             stop.check()?;
             match media {
-                Media::Png => encode::png(&corrected, stop)?,
+                Media::Png => {
+                    let barred = letterbox::on_transparent(corrected, target.canvas)?;
+                    encode::png(&barred, stop)?
+                }
                 _ => {
-                    let flat = colour::flatten(corrected);
+                    let flat = letterbox::on_white(colour::flatten(corrected), target.canvas)?;
                     match flat.colour {
                         Colour::Gray => encode::jpeg(&flat, JPEG_QUALITY, stop)?,
                         _ => encode::jpeg(&colour::ycbcr_from_rgb(&flat), JPEG_QUALITY, stop)?,

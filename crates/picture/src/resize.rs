@@ -205,6 +205,7 @@ mod tests {
             source_rect: SourceRect { x, y: 0.0, width, height: 64.0 },
             width: to,
             height: to,
+            canvas: (to, to),
             format: OutputFormat::Png,
         }
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use domain::{Claim, JobMessage, Media, QueueName, Reason, Resource, Upload, UploadId, Variant};
+use domain::{Claim, Crop, JobMessage, Media, QueueName, Reason, Resource, Upload, UploadId, Variant};
 use jiff::Timestamp;
 
 use crate::entity::{jobs, uploads, variants};
@@ -42,7 +42,7 @@ pub(crate) fn upload(row: uploads::Model) -> Result<Upload, RecordsError> {
         }
         _ => None,
     };
-    let crop = row.crop.as_deref().map(serde_json::from_str).transpose();
+    let crop: Result<Option<Crop>, _> = row.crop.as_deref().map(serde_json::from_str).transpose();
     Ok(Upload {
         id: upload_id(row.id)?,
         kind: row.kind.parse()?,
@@ -58,7 +58,9 @@ pub(crate) fn upload(row: uploads::Model) -> Result<Upload, RecordsError> {
         width: from_stored(row.width),
         height: from_stored(row.height),
         generation: u32::try_from(row.generation).unwrap_or_default(),
-        crop: crop.map_err(|error| RecordsError::CorruptRow(format!("upload {}: crop: {error}", row.id)))?,
+        crop: crop
+            .map_err(|error| RecordsError::CorruptRow(format!("upload {}: crop: {error}", row.id)))?
+            .unwrap_or_default(),
         reason: reason(row.reason_code, row.reason_message),
         claim,
         created_at: timestamp(row.created_at),
@@ -70,7 +72,7 @@ pub(crate) fn upload(row: uploads::Model) -> Result<Upload, RecordsError> {
 }
 
 /// The estimated time to render an upload.
-pub(crate) fn render_estimate(row: &uploads::Model) -> Duration {
+fn render_estimate(row: &uploads::Model) -> Duration {
     Duration::from_millis(u64::try_from(row.render_estimate_ms).unwrap_or_default())
 }
 

@@ -40,8 +40,8 @@ impl Records {
         Ok(last.map(|last| convert::timestamp(last.occurred_at)))
     }
 
-    /// Crops a ready, unclaimed picture; `None` shows the whole picture. Returns the generation that its variants
-    /// belong to, which is the former one if nothing changes.
+    /// Crops a ready, unclaimed picture; the default crop shows it as it was uploaded. Returns the generation that its
+    /// variants belong to, which is the former one if nothing changes.
     ///
     /// `expected` is the generation that may be changed. A crop that the picture has already succeeds for any
     /// `expected`, because RFC 9110, 13.1.1, permits that if the change "appears to have already been applied".
@@ -51,7 +51,7 @@ impl Records {
     pub async fn crop(
         &self,
         upload: UploadId,
-        crop: Option<Crop>,
+        crop: Crop,
         by: &Claimant,
         expected: ExpectedVersion<u32>,
     ) -> Result<Result<u32, CropRefusal>, RecordsError> {
@@ -77,7 +77,8 @@ impl Records {
             if !expected.permits(&stands.generation) {
                 return Ok(TxEnd::Rollback(Err(CropRefusal::VersionChanged)));
             }
-            let crop_json = crop.map(|crop| serde_json::to_string(&crop)).transpose();
+            // The default is stored as NULL, as in the row of a picture that was never cropped.
+            let crop_json = (crop != Crop::default()).then(|| serde_json::to_string(&crop)).transpose();
             let crop_json = crop_json.map_err(|error| RecordsError::CorruptRow(error.to_string()))?;
             let cropped = uploads::Entity::update_many()
                 .col_expr(uploads::Column::Crop, Expr::value(crop_json.clone()))

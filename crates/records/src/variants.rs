@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use domain::{
-    EventKind, Job, JobId, JobMessage, JobState, Reason, ReasonCode, UploadId, UploadState, Variant, VariantName,
-    ordered_id,
+    EventKind, Job, JobId, JobMessage, JobState, Reason, ReasonCode, Upload, UploadId, UploadState, Variant,
+    VariantName, ordered_id,
 };
 use instrument::current_traceparent;
 use sea_orm::sea_query::{Expr, OnConflict};
@@ -47,7 +47,8 @@ const MAX_CUSTOM_SIZES: usize = 24;
 const JOB_TIMEOUT: Duration = Duration::from_secs(600);
 
 impl Records {
-    /// Returns the variant, or the job that will make it, which this transaction enqueues if necessary.
+    /// Returns the variant, or the job that will make it, which this transaction enqueues if necessary. `generation` is
+    /// the current one, or that of the uncropped picture for a variant of the whole ([`Upload::crop_of`]).
     ///
     /// # Errors
     /// Any database error.
@@ -79,11 +80,11 @@ impl Records {
         }
         // Locked until the commit, because a job for a picture that expires meanwhile would outlive the picture.
         let original = uploads::Entity::find_by_id(upload.get()).lock_shared().one(&tx.tx).await?;
-        let current = |row: &uploads::Model| {
-            row.state == UploadState::Ready.as_str() && row.generation == convert::to_stored(generation)
-        };
+        let original = original.map(convert::upload).transpose()?;
+        let current =
+            |upload: &Upload| upload.state == UploadState::Ready && upload.crop_of(generation, name).is_some();
         let Some(original) = original.filter(current) else { return Ok(TxEnd::Rollback(VariantStatus::Outdated)) };
-        let (owner, estimate) = (original.owner.clone(), convert::render_estimate(&original));
+        let (owner, estimate) = (original.owner, original.render_estimate);
         let message = JobMessage::new(ordered_id(), Job::MakeVariant { upload, generation, variant: name });
         let row = variants::ActiveModel {
             upload_id: Set(upload.get()),

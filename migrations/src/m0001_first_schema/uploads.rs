@@ -53,7 +53,8 @@ fn uploads() -> TableCreateStatement {
         .col(integer_null("height"))
         // How long rendering takes, as estimated from the header.
         .col(big_integer("render_estimate_ms").default(0))
-        // The number of crops: each begins a new generation of variants. `crop` is the latest one, as JSON.
+        // The number of crops: each begins a new generation of variants. `crop` is the latest one, as JSON;
+        // NULL if the picture is shown as it was uploaded.
         .col(integer("generation").default(0))
         .col(string_null("crop"))
         // Why the upload was rejected, failed or expired.

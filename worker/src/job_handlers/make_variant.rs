@@ -22,12 +22,12 @@ impl Worker {
             let reason = Reason::new(ReasonCode::NotReady, "the picture does not exist any more");
             return self.reject_variant(attempt, reason).await;
         };
-        if generation != upload.generation {
+        let Some(crop) = upload.crop_of(generation, name) else {
             let message = "the picture has been cropped again since this variant was requested";
             return self.reject_variant(attempt, Reason::new(ReasonCode::Superseded, message)).await;
-        }
+        };
         let bytes = self.backends.blobs.read(key).await?;
-        let plan = render_plans::variant(name, upload.crop, width, height);
+        let plan = render_plans::variant(name, crop, (width, height));
         let picture = match self.render(attempt, bytes, plan).await? {
             Ok(picture) => picture,
             Err(rejection) => return self.reject_variant(attempt, Reason::new(rejection.code(), &rejection)).await,

@@ -30,7 +30,7 @@ impl Worker {
         });
         let rendered = picture.map_or_else(Vec::new, |picture| picture.variants);
         let name =
-            |variant: &picture::RenderedVariant| VariantName::fitting(render_plans::THUMBNAIL_SIDE, variant.media);
+            |variant: &picture::RenderedVariant| VariantName::fitting(VariantName::THUMBNAIL_SIZE, variant.media);
         let (original_key, variants) =
             promote::write_with_original(&self.backends, attempt, bytes, rendered, name).await?;
         self.settle(attempt, ProcessedUpload { picture: shown, original_key, variants }).await

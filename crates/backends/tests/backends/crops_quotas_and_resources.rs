@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use domain::{Crop, ExpectedVersion, Resource, Service};
+use domain::{Crop, CropFit, CropPart, CropSpace, ExpectedVersion, Resource, Rotation, Service};
 use records::{Claimant, CropRefusal, SigningKey};
 use test_support::test_db::{MINUTE, RETENTION, admission, on_both_engines, user};
 
@@ -14,14 +14,25 @@ fn mary() -> Claimant {
 #[tokio::test]
 async fn a_crop_begins_a_generation_and_the_same_one_does_not() {
     on_both_engines(async |db| {
-        let crop = Some(Crop { x: 1, y: 2, w: 3, h: 4 });
+        let part = Some(CropPart { space: CropSpace::Square, x: 1, y: 2, w: 3, h: 4 });
+        let crop = Crop { part, ..Crop::default() };
         let waiting = db.admit().await;
         assert_eq!(
             db.records.crop(waiting.id, crop, &mary(), ExpectedVersion::Any).await.unwrap(),
             Err(CropRefusal::Unknown)
         );
         let ready = db.admit_and_settle().await;
-        for (crop, generation) in [(None, 0), (crop, 1), (crop, 1), (None, 2)] {
+        let picture = part.map(|part| CropPart { space: CropSpace::Picture, ..part });
+        for (crop, generation) in [
+            (Crop::default(), 0),
+            (crop, 1),
+            (crop, 1),
+            (Crop { part: picture, ..crop }, 2),
+            (Crop { rotate: Rotation::Deg180, ..crop }, 3),
+            (Crop { fit: CropFit::Contain, ..crop }, 4),
+            (Crop { fit: CropFit::Contain, ..crop }, 4),
+            (Crop::default(), 5),
+        ] {
             assert_eq!(db.records.crop(ready.id, crop, &mary(), ExpectedVersion::Any).await.unwrap(), Ok(generation));
             assert_eq!(db.records.upload(ready.id).await.unwrap().unwrap().crop, crop);
         }

@@ -300,12 +300,18 @@ async fn a_variant_of_an_older_crop_is_not_enqueued() {
     on_both_engines(async |db| {
         let id = db.admit_and_settle().await.id;
         let mary = records::Claimant { user: "mary".to_owned(), admin: false };
-        let crop = Some(domain::Crop { x: 1, y: 2, w: 3, h: 4 });
+        let crop = domain::Crop { rotate: domain::Rotation::Deg90, ..domain::Crop::default() };
         assert_eq!(db.records.crop(id, crop, &mary, ExpectedVersion::Any).await.unwrap(), Ok(1));
         let name = "64.png".parse().unwrap();
         let wanted = db.records.request_variant(id, 0, name).await.unwrap();
         assert!(matches!(wanted, records::VariantStatus::Outdated), "{wanted:?}");
         assert!(matches!(db.records.request_variant(id, 1, name).await.unwrap(), records::VariantStatus::Enqueued(_)));
+        // The whole uncropped picture is what a client shows in order to crop.
+        let name = "fit64.png".parse().unwrap();
+        assert!(matches!(db.records.request_variant(id, 0, name).await.unwrap(), records::VariantStatus::Enqueued(_)));
+        assert_eq!(db.records.crop(id, domain::Crop::default(), &mary, ExpectedVersion::Any).await.unwrap(), Ok(2));
+        let older = db.records.request_variant(id, 1, name).await.unwrap();
+        assert!(matches!(older, records::VariantStatus::Outdated), "{older:?}");
     })
     .await;
 }

@@ -1,7 +1,8 @@
 //! Writes that expect a version, on SQLite and PostgreSQL: of many that expect the same version, one is made.
 
 use domain::{
-    Crop, ExpectedVersion, Resource, Service, TargetConflict, UploadId, UploadState, UploadTarget, VersionChanged,
+    Crop, CropPart, CropSpace, ExpectedVersion, Resource, Service, TargetConflict, UploadId, UploadState, UploadTarget,
+    VersionChanged,
 };
 use futures::future::join_all;
 use records::{Admitted, ClaimRefusal, Claimant, CropRefusal, FileAdmission};
@@ -20,8 +21,8 @@ fn choir() -> Resource {
     Resource { service: Service::Groups, id: "choir".to_owned() }
 }
 
-fn crop(side: u32) -> Option<Crop> {
-    Some(Crop { x: 0, y: 0, w: side, h: side })
+fn crop(side: u32) -> Crop {
+    Crop { part: Some(CropPart { space: CropSpace::Square, x: 0, y: 0, w: side, h: side }), ..Crop::default() }
 }
 
 /// Asserts that one write was made and that all others were refused for this reason.

@@ -75,10 +75,10 @@ fn changed_bytes_never_panic() {
         OURS.fetch_add(usize::from(ours), Ordering::Relaxed);
     }));
     let plan = RenderPlan {
-        crop: None,
         outputs: [Shape::Full, Shape::Inside(100), Shape::Inside(16)]
             .map(|shape| OutputSpec { shape, format: OutputFormat::Auto })
             .to_vec(),
+        ..RenderPlan::default()
     };
     let mut seed = 1u32;
     let mut next = |below: usize| {

@@ -1,6 +1,6 @@
 //! Valid files are rendered correctly. The reference pictures were made by other programs, see `pictures/make.py`.
 
-use domain::Media;
+use domain::{Media, Rotation};
 use picture::{CancelFlag, Limits, OutputFormat, OutputSpec, Region, RenderPlan, Shape, probe, render};
 
 use super::{all_pictures, read_picture, render_small_png, single_output_plan};
@@ -20,7 +20,7 @@ pub(super) fn pixels(png: &[u8]) -> (u32, u32, Vec<u8>) {
 }
 
 /// Peak signal-to-noise ratio in dB of the visible picture: colours are weighted by their opacity.
-fn psnr(a: &[u8], b: &[u8]) -> f64 {
+pub(super) fn psnr(a: &[u8], b: &[u8]) -> f64 {
     assert_eq!(a.len(), b.len());
     let seen = |pixel: &[u8; 4], i: usize| match i {
         3 => f64::from(pixel[3]),
@@ -79,25 +79,35 @@ fn the_output_format_follows_the_input_format() {
 
 #[test]
 fn every_output_is_a_picture_we_take_ourselves() {
-    let shapes = [Shape::Full, Shape::Square(200), Shape::Square(32), Shape::Inside(50), Shape::Inside(1)];
+    let shapes = [
+        Shape::Full,
+        Shape::Square(200),
+        Shape::Square(32),
+        Shape::Inside(50),
+        Shape::Inside(1),
+        Shape::Letterboxed(60),
+        Shape::Letterboxed(1),
+    ];
     let formats = [OutputFormat::Jpeg, OutputFormat::Png];
     let outputs: Vec<OutputSpec> =
         shapes.iter().flat_map(|shape| formats.map(|format| OutputSpec { shape: *shape, format })).collect();
     let crop = Some(Region { x: 7, y: 3, width: 41, height: 1000 });
-    for (name, bytes) in all_pictures() {
+    for (i, (name, bytes)) in all_pictures().into_iter().enumerate() {
+        let rotation = Rotation::ALL[i % 4];
         for crop in [None, crop] {
-            let plan = RenderPlan { crop, outputs: outputs.clone() };
+            let plan = RenderPlan { rotation, crop, outputs: outputs.clone() };
             let made = render(&bytes, &plan, &Limits::default(), &CancelFlag::new()).unwrap();
+            let turned = rotation.turned_size((made.width, made.height));
             assert_eq!(made.variants.len(), outputs.len());
             for (variant, output) in made.variants.iter().zip(&outputs) {
                 let again = render_small_png(&variant.bytes)
                     .unwrap_or_else(|rejection| panic!("{name} {output:?}: {rejection}"));
                 assert_eq!((again.width, again.height), (variant.width, variant.height), "{name} {output:?}");
                 match output.shape {
-                    Shape::Square(n) => assert_eq!((variant.width, variant.height), (n, n)),
+                    Shape::Square(n) | Shape::Letterboxed(n) => assert_eq!((variant.width, variant.height), (n, n)),
                     Shape::Inside(n) => assert!(variant.width.max(variant.height) <= n.max(1)),
-                    Shape::Full if crop.is_some() => assert_eq!(variant.width, 41.min(made.width - 7)),
-                    Shape::Full => assert_eq!((variant.width, variant.height), (made.width, made.height)),
+                    Shape::Full if crop.is_some() => assert_eq!(variant.width, 41.min(turned.0 - 7)),
+                    Shape::Full => assert_eq!((variant.width, variant.height), turned),
                 }
             }
         }

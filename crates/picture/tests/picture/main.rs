@@ -3,6 +3,7 @@
 #![allow(clippy::disallowed_methods, reason = "tests make names and times of their own")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod crops;
 mod damaged;
 mod golden;
 mod hostile;
@@ -35,7 +36,7 @@ fn read_picture(name: &str) -> Vec<u8> {
 }
 
 fn single_output_plan(shape: Shape, format: OutputFormat) -> RenderPlan {
-    RenderPlan { crop: None, outputs: vec![OutputSpec { shape, format }] }
+    RenderPlan { outputs: vec![OutputSpec { shape, format }], ..RenderPlan::default() }
 }
 
 /// Renders one small PNG.

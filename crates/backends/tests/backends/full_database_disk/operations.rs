@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use domain::{
     Applink, Audience, Crop, ExpectedVersion, FileId, FileRole, IdempotencyKey, IdempotencyLockResult, PublicLink,
-    Reason, Resource, Service, UploadState,
+    Reason, Resource, Rotation, Service, UploadState,
 };
 use records::{Claimant, LeaseResult, VariantStatus};
 use test_support::test_db::{DEADLINE, MINUTE, RETENTION, admission, file_admission, processed_upload, user, variant};
@@ -171,7 +171,7 @@ impl FailingDiskWalk {
             }
             WalkOperation::Crop => {
                 let id = db.admit_and_settle().await.id;
-                let crop = Some(Crop { x: 1, y: 2, w: 3, h: 4 });
+                let crop = Crop { rotate: Rotation::Deg90, ..Crop::default() };
                 let cropped = self
                     .run_with_free_space(room, records.crop(id, crop, &mary(), ExpectedVersion::Any))
                     .await
