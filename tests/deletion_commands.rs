@@ -37,7 +37,7 @@ async fn uploads_are_listed_shown_and_deleted() {
     let (first, version, second) = (Value::from(ready.get()), Value::from(ready.get() + 1), Value::from(waiting.get()));
     let list = |args: &[&str]| listed_ids(&folder, &[&["uploads", "ls"], args].concat());
     assert_eq!(list(&[]), [second.clone(), version.clone(), first.clone()]);
-    assert_eq!(list(&["--limit", "1", "--cursor", &waiting.to_string()]), [version.clone()]);
+    assert_eq!(list(&["--limit", "1", "--cursor", &waiting.to_string()]), std::slice::from_ref(&version));
     assert_eq!(list(&["--kind", "dropbox"]), [second.clone(), first.clone()]);
     assert_eq!(list(&["--state", "ready", "--owner", OWNER]), [version, first.clone()]);
     assert_eq!(list(&["--owner", "joe"]), Vec::<Value>::new());
