@@ -100,14 +100,12 @@ fn pages() -> Router<AppState> {
     Router::new()
         .route("/docs", get(openapi::viewer))
         .route("/", get(ui::pages::index))
-        .route("/page/page.css", get(ui::pages::style))
-        .route("/page/page.js", get(ui::pages::script))
-        .route("/page/icon.png", get(ui::pages::icon))
+        .route("/page/{file}", get(ui::assets::get))
         .route("/page/login", post(ui::forms::login))
         .route("/page/logout", post(ui::forms::logout))
+        .route("/page/upload", post(ui::forms::upload))
         .route("/page/crop", post(ui::forms::crop))
         .route("/page/claim", post(ui::forms::claim))
-        .route("/page/applink.js", get(ui::applink_page::script))
         .route("/documents/embed/link/app/{link}/fileview/{file}", get(ui::applink_page::show))
         .layer(middleware::from_fn(answer_options))
 }
@@ -254,14 +252,12 @@ mod tests {
             "/",
             "/docs",
             "/documents/embed/link/app/{link}/fileview/{file}",
-            "/page/applink.js",
             "/page/claim",
             "/page/crop",
-            "/page/icon.png",
             "/page/login",
             "/page/logout",
-            "/page/page.css",
-            "/page/page.js",
+            "/page/upload",
+            "/page/{file}",
         ];
         assert_eq!(pages.iter().map(String::as_str).collect::<Vec<_>>(), expected);
     }

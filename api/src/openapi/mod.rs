@@ -155,7 +155,8 @@ pub(crate) async fn openapi_json(Extension(document): Extension<Arc<utoipa::open
 /// `GET /docs`
 pub(crate) async fn viewer(
     State(http): State<Arc<HttpSettings>>,
+    State(realm): State<Arc<RealmNames>>,
     Extension(document): Extension<Arc<utoipa::openapi::OpenApi>>,
 ) -> Response {
-    viewer::render(&serde_json::to_value(document.as_ref()).unwrap_or_default(), &http.path_prefix)
+    viewer::render(&serde_json::to_value(document.as_ref()).unwrap_or_default(), &realm, &http.path_prefix)
 }

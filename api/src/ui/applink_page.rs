@@ -7,9 +7,8 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 
-use super::pages::asset;
 use crate::documents::file_upload::FileUploads;
 use crate::http::cross_origin::CrossOrigin;
 use crate::http::html::{framed_html_response, render_template};
@@ -29,9 +28,4 @@ pub(crate) async fn show(
     ];
     let page = render_template(include_str!("applink.html"), &values);
     framed_html_response(page, &cross_origin.frame_ancestors())
-}
-
-/// `GET /page/applink.js`
-pub(crate) async fn script() -> impl IntoResponse {
-    asset("text/javascript; charset=utf-8", include_bytes!("applink.js"))
 }

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -10,7 +11,8 @@ use domain::{Resource, Service};
 use serde_json::Value;
 
 use super::login_csrf::FormOrigin;
-use super::pages::PageRenderer;
+use super::notice::Notice;
+use super::pages::{LoginFields, PageRenderer, PageResult};
 use crate::auth::auth_user::AuthUser;
 use crate::auth::authenticator::Authenticator;
 use crate::auth::cookies::SessionCookies;
@@ -23,12 +25,18 @@ use crate::auth::request_limits::RequestLimits;
 use crate::auth::sessions::Sessions;
 use crate::dropbox::claim::{ClaimRequest, Claims};
 use crate::dropbox::crop::apply_crop;
+use crate::dropbox::picture_id::parse_picture_id;
 use crate::dropbox::unclaimed_pictures::UnclaimedPictures;
+use crate::dropbox::upload::{PictureUploads, add};
 use crate::error::ApiError;
 use crate::http::client_ip::ClientIp;
 use crate::http::json_object::JsonObject;
 use crate::http::settings::HttpSettings;
 use crate::http::small_body::{FormField, UnreadBody};
+use crate::ingest::Ingest;
+
+/// The longest PictureID, in bytes.
+const MAX_PICTURE_ID_BYTES: usize = 32;
 
 fn field<'a>(fields: &'a [FormField], name: &str) -> &'a str {
     fields.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map_or("", |(_, value)| value)
@@ -56,11 +64,15 @@ impl PageForms {
         Ok((caller, fields))
     }
 
-    /// Redirects to a page, or renders the page with the error.
-    async fn respond(&self, headers: &HeaderMap, picture: &str, result: Result<String, ApiError>) -> Response {
+    /// Redirects to the page that says what was done, with the picture if it is still there. Renders the page with the
+    /// error otherwise.
+    async fn respond(&self, headers: &HeaderMap, picture: &str, result: Result<Notice, ApiError>) -> Response {
         match result {
-            Ok(location) => redirect(&location, None),
-            Err(error) => self.pages.render_index(headers, picture, Some(error)).await,
+            Ok(notice @ (Notice::Uploaded | Notice::Cropped)) => {
+                redirect(&format!("/?picture={picture}&done={}", notice.name()), None)
+            }
+            Ok(notice) => redirect(&format!("/?done={}", notice.name()), None),
+            Err(error) => self.pages.render_index(headers, picture, PageResult::Failed(error)).await,
         }
     }
 }
@@ -74,6 +86,7 @@ pub(crate) async fn login(
     headers: HeaderMap,
     body: UnreadBody,
 ) -> Response {
+    let (mut email, mut picture) = (String::new(), String::new());
     let logged_in = async {
         let origin = FormOrigin::from_headers(&headers, http.trusted_proxies);
         if origin == FormOrigin::CrossSite {
@@ -81,13 +94,19 @@ pub(crate) async fn login(
         }
         let fields = body.read_form("the login").await?;
         origin.require_same_site(&forms.realm, &headers, field(&fields, "token"))?;
-        let (email, password) = (field(&fields, "email"), field(&fields, "password"));
-        let (user, session) = login.log_in(address, email, password.to_owned()).await?;
+        field(&fields, "email").clone_into(&mut email);
+        // Only a number, so that the form cannot lead elsewhere.
+        picture = parse_picture_id(field(&fields, "return")).map_or_else(|_| String::new(), |id| id.to_string());
+        let (user, session) = login.log_in(address, &email, field(&fields, "password").to_owned()).await?;
         login.response(&forms.cookies, &headers, &user, &session)
     };
     match logged_in.await {
-        Ok(response) => redirect("/", Some(&response)),
-        Err(error) => forms.pages.render_login(&headers, Some(error)),
+        Ok(response) if picture.is_empty() => redirect("/", Some(&response)),
+        Ok(response) => redirect(&format!("/?picture={picture}"), Some(&response)),
+        Err(error) => {
+            let kept = LoginFields { email: &email, picture: &picture };
+            forms.pages.render_login(&headers, &kept, PageResult::Failed(error))
+        }
     }
 }
 
@@ -104,9 +123,34 @@ pub(crate) async fn logout(
         logout_response(&forms.cookies, &headers)
     };
     match ended.await {
-        Ok(response) => redirect("/", Some(&response)),
-        Err(error) => forms.pages.render_index(&headers, "", Some(error)).await,
+        Ok(response) => redirect(&format!("/?done={}", Notice::LoggedOut.name()), Some(&response)),
+        Err(error) => forms.pages.render_index(&headers, "", PageResult::Failed(error)).await,
     }
+}
+
+/// `POST /page/upload`: uploads a picture as `POST /api/dropbox/pictures` does, and shows it.
+pub(crate) async fn upload(
+    State(forms): State<Arc<PageForms>>,
+    State(ingest): State<Arc<Ingest>>,
+    State(uploads): State<Arc<PictureUploads>>,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
+    let uploaded = match add(State(ingest), State(uploads), headers.clone(), body).await {
+        Ok(response) => read_picture_id(response).await,
+        Err(error) => Err(error),
+    };
+    match uploaded {
+        Ok(picture) => forms.respond(&headers, &picture, Ok(Notice::Uploaded)).await,
+        Err(error) => forms.respond(&headers, "", Err(error)).await,
+    }
+}
+
+/// Reads the PictureID, which is the whole body of the response to an upload.
+async fn read_picture_id(response: Response) -> Result<String, ApiError> {
+    let body = axum::body::to_bytes(response.into_body(), MAX_PICTURE_ID_BYTES).await;
+    let body = body.map_err(|error| ApiError::Internal(error.to_string()))?;
+    Ok(String::from_utf8_lossy(&body).into_owned())
 }
 
 /// `POST /page/crop`
@@ -126,8 +170,8 @@ pub(crate) async fn crop(
             _ => ["0", "0", "512", "512"],
         };
         let crop = [("x", x), ("y", y), ("w", w), ("h", h)].map(|(key, value)| (key.to_owned(), value.to_owned()));
-        let id = apply_crop(&pictures, &caller, &picture, &crop, &headers).await?;
-        Ok(format!("/?picture={id}"))
+        apply_crop(&pictures, &caller, &picture, &crop, &headers).await?;
+        Ok(Notice::Cropped)
     };
     let cropped = cropped.await;
     forms.respond(&headers, &picture, cropped).await
@@ -149,7 +193,7 @@ pub(crate) async fn claim(
         let own = Resource { service: Service::Users, id: caller.user_id.clone() };
         permissions.authorize(&caller, Action::Claim, &own).await?;
         claims.claim(&own, ClaimRequest::parse(&body)?, &caller.claimant(), &headers).await?;
-        Ok("/".to_owned())
+        Ok(Notice::Claimed)
     };
     let claimed = claimed.await;
     forms.respond(&headers, &picture, claimed).await

@@ -1,27 +1,39 @@
-//! Renders the page and its files.
+//! Renders the pages of `/`: the page of the user's pictures, and the login page for visitors.
 
 use std::sync::Arc;
 
 use axum::extract::{Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use domain::Media;
+use domain::{Media, Upload};
+use records::UploadFilter;
 use serde::Deserialize;
 
+use super::notice::Notice;
+use super::upload_rows::upload_rows;
+use crate::auth::auth_user::AuthUser;
 use crate::auth::authenticator::Authenticator;
 use crate::auth::cookies::SessionCookies;
 use crate::auth::realm_names::RealmNames;
+use crate::auth::session_token::Session;
 use crate::dropbox::picture_id::parse_picture_id;
 use crate::dropbox::settings::UploadSettings;
 use crate::dropbox::unclaimed_pictures::UnclaimedPictures;
-use crate::error::{ApiError, ErrorMessage};
+use crate::error::{ApiError, ErrorMessage, as_sentence};
 use crate::http::html::{escape_html, html_response, render_template};
 use crate::http::settings::HttpSettings;
 use crate::ui::login_csrf;
 
+/// The most pictures in the list. The script shows more.
+const MAX_ROWS: u64 = 20;
+
+/// The query of the page.
 #[derive(Deserialize)]
 pub(crate) struct PageQuery {
+    /// The picture to show.
     picture: Option<String>,
+    /// What a form has done.
+    done: Option<String>,
 }
 
 /// `GET /`
@@ -30,7 +42,39 @@ pub(crate) async fn index(
     Query(query): Query<PageQuery>,
     headers: HeaderMap,
 ) -> Response {
-    pages.render_index(&headers, query.picture.as_deref().unwrap_or_default(), None).await
+    let notice = query.done.and_then(|name| name.parse().ok());
+    pages.render_index(&headers, query.picture.as_deref().unwrap_or_default(), PageResult::Done(notice)).await
+}
+
+/// What happened before the page is rendered.
+pub(super) enum PageResult {
+    /// Nothing failed.
+    Done(Option<Notice>),
+    /// A form failed.
+    Failed(ApiError),
+}
+
+impl PageResult {
+    /// Returns the status of the page, what was done, and what failed. A server error is logged here, as everywhere.
+    fn into_texts(self) -> (StatusCode, &'static str, String) {
+        match self {
+            Self::Done(notice) => (StatusCode::OK, notice.map_or("", Notice::text), String::new()),
+            Self::Failed(error) => {
+                let response = error.into_response();
+                let message = response.extensions().get::<ErrorMessage>();
+                let message = message.map_or_else(String::new, |message| as_sentence(message.0.clone()));
+                (response.status(), "", message)
+            }
+        }
+    }
+}
+
+/// What the login page keeps of the form that was sent.
+#[derive(Default)]
+pub(super) struct LoginFields<'a> {
+    pub(super) email: &'a str,
+    /// The picture to return to.
+    pub(super) picture: &'a str,
 }
 
 /// Renders the page, and the login page for visitors.
@@ -44,93 +88,108 @@ pub(crate) struct PageRenderer {
 }
 
 impl PageRenderer {
-    /// Renders the page for the current user, with the picture that is named, if any, and with what failed.
-    pub(super) async fn render_index(&self, headers: &HeaderMap, picture: &str, failure: Option<ApiError>) -> Response {
+    /// Renders the page for the current user, with the picture that is named, if any, and with what happened.
+    pub(super) async fn render_index(&self, headers: &HeaderMap, picture: &str, result: PageResult) -> Response {
         let caller = match self.authenticator.authenticate(headers).await {
             Ok(caller) => caller,
             Err(error @ ApiError::Backend(_)) => return error.into_response(),
-            Err(_) => return self.render_login(headers, failure),
+            Err(_) => return self.render_login(headers, &LoginFields { picture, ..Default::default() }, result),
         };
-        let mut failure = failure;
-        let mut found = false;
-        if !picture.is_empty() && failure.is_none() {
-            let lookup = async { self.pictures.find(&caller, parse_picture_id(picture)?).await };
-            match lookup.await {
-                Ok(_) => found = true,
-                Err(error) => failure = Some(error),
-            }
-        } else if let Ok(id) = parse_picture_id(picture) {
-            found = self.pictures.find(&caller, id).await.is_ok();
-        }
-        let Some(session) = &caller.cookie_session else { return self.render_login(headers, failure) };
-        let picture = if found { picture } else { "" };
+        let Some(session) = &caller.cookie_session else {
+            return self.render_login(headers, &LoginFields { picture, ..Default::default() }, result);
+        };
+        let (found, result) = match (self.find_picture(&caller, picture).await, result) {
+            (Ok(found), result) => (found, result),
+            // What failed first is the reason.
+            (Err(_), failed @ PageResult::Failed(_)) => (None, failed),
+            (Err(error), PageResult::Done(_)) => (None, PageResult::Failed(error)),
+        };
+        let records = self.pictures.records();
+        let own = UploadFilter { owner: Some(caller.user_id.clone()), ..Default::default() };
+        let uploads = match records.list_uploads(&own, None, MAX_ROWS).await {
+            Ok(uploads) => uploads,
+            Err(error) => return ApiError::from(error).into_response(),
+        };
+        let (status, notice, message) = result.into_texts();
         let prefix = self.http.path_prefix.as_str();
-        let source = |size: u32| match found {
-            true => format!("src=\"{prefix}/api/dropbox/pictures/{}?size={size}\"", escape_html(picture)),
-            false => String::new(),
+        let id = found.as_ref().map_or_else(String::new, |upload| upload.id.to_string());
+        let source = if found.is_some() {
+            format!("src=\"{prefix}/api/dropbox/pictures/{id}?size=512\"")
+        } else {
+            String::new()
         };
-        let (status, message) = error_text(failure);
-        let fed = &self.realm.fedmember;
-        let page = render_template(
-            include_str!("index.html"),
-            &[
-                ("prefix", prefix),
-                ("user", &escape_html(&format!("{}.{fed}", session.user_id))),
-                ("name", &escape_html(&session.name)),
-                ("csrf_field", &escape_html(&format!("X-Csrf-Token_{fed}"))),
-                ("csrf", &escape_html(&self.cookies.csrf_token(session))),
-                ("accept", &Media::supported_pictures().map(Media::mime).collect::<Vec<_>>().join(",")),
-                ("formats", &Media::list_supported_pictures("or")),
-                ("limit", &self.uploads.max_bytes.to_string()),
-                ("picture", &escape_html(picture)),
-                ("source", &source(512)),
-                ("source_75", &source(75)),
-                ("source_25", &source(25)),
-                ("hidden", if found { "" } else { "hidden" }),
-                ("message", &escape_html(&message)),
-            ],
-        );
-        html_response(status, page)
+        let header = self.render_header(session, "pictures");
+        let now = records.clock().now().as_millisecond().to_string();
+        let values = [
+            ("header", header.as_str()),
+            ("dialogs", include_str!("dialogs.html")),
+            ("accept", &Media::supported_pictures().map(Media::mime).collect::<Vec<_>>().join(",")),
+            ("formats", &Media::list_supported_pictures("or")),
+            ("limit", &self.uploads.max_bytes.to_string()),
+            ("max_bytes", &self.uploads.max_bytes.as_u64().to_string()),
+            ("now", &now),
+            ("picture", &id),
+            ("label", &escape_html(found.as_ref().map_or("", |upload| &upload.filename))),
+            ("source", &source),
+            ("hidden", if found.is_some() { "" } else { "hidden" }),
+            ("uploads", &upload_rows(prefix, &uploads)),
+            ("notice", notice),
+            ("message", &escape_html(&message)),
+        ];
+        html_response(status, self.render_page(include_str!("index.html"), session, &values))
     }
 
-    pub(super) fn render_login(&self, headers: &HeaderMap, failure: Option<ApiError>) -> Response {
-        let (status, message) = error_text(failure);
+    /// Renders a template with these values and with those of the session.
+    pub(super) fn render_page(&self, template: &str, session: &Session, values: &[(&str, &str)]) -> String {
+        let fed = &self.realm.fedmember;
+        let of_session = [
+            ("prefix", self.http.path_prefix.clone()),
+            ("user", escape_html(&format!("{}.{fed}", session.user_id))),
+            ("name", escape_html(&session.name)),
+            ("csrf_field", escape_html(&format!("X-Csrf-Token_{fed}"))),
+            ("csrf_cookie", escape_html(&self.realm.csrf_cookie)),
+            ("csrf", escape_html(&self.cookies.csrf_token(session))),
+        ];
+        let of_session = of_session.iter().map(|(name, value)| (*name, value.as_str()));
+        let all: Vec<_> = values.iter().copied().chain(of_session).collect();
+        render_template(template, &all)
+    }
+
+    /// Renders the header of a page. `page` is the one that is shown.
+    pub(super) fn render_header(&self, session: &Session, page: &str) -> String {
+        let mark = |name: &str| if name == page { " aria-current=\"page\"" } else { "" };
+        let values = [("at_pictures", mark("pictures")), ("at_documents", mark("documents"))];
+        self.render_page(include_str!("header.html"), session, &values)
+    }
+
+    /// Finds the picture of this number. An empty number is no picture.
+    async fn find_picture(&self, caller: &AuthUser, number: &str) -> Result<Option<Upload>, ApiError> {
+        if number.is_empty() {
+            return Ok(None);
+        }
+        self.pictures.find(caller, parse_picture_id(number)?).await.map(Some)
+    }
+
+    pub(super) fn render_login(&self, headers: &HeaderMap, fields: &LoginFields<'_>, result: PageResult) -> Response {
+        let (status, notice, message) = result.into_texts();
         let (token, cookie) = match login_csrf::login_token(&self.realm, &self.cookies, headers) {
             Ok(token) => token,
             Err(error) => return error.into_response(),
         };
-        let prefix = self.http.path_prefix.clone();
-        let values = [("prefix", prefix), ("message", escape_html(&message)), ("token", token)];
+        let focus = |wanted: bool| if wanted { "autofocus" } else { "" };
+        let values = [
+            ("prefix", self.http.path_prefix.clone()),
+            ("notice", notice.to_owned()),
+            ("message", escape_html(&message)),
+            ("token", token),
+            ("email", escape_html(fields.email)),
+            ("return", escape_html(fields.picture)),
+            ("focus_email", focus(fields.email.is_empty()).to_owned()),
+            ("focus_password", focus(!fields.email.is_empty()).to_owned()),
+        ];
         let values = values.each_ref().map(|(name, value)| (*name, value.as_str()));
         let mut response = html_response(status, render_template(include_str!("login.html"), &values));
         response.headers_mut().append(header::SET_COOKIE, cookie);
         response
     }
-}
-
-/// Returns an error as a status and a sentence. A server error is logged here, as everywhere.
-fn error_text(failure: Option<ApiError>) -> (StatusCode, String) {
-    let Some(error) = failure else { return (StatusCode::OK, String::new()) };
-    let response = error.into_response();
-    let message = response.extensions().get::<ErrorMessage>().map_or_else(String::new, |message| message.0.clone());
-    (response.status(), message)
-}
-
-/// `GET /page/page.css`
-pub(crate) async fn style() -> impl IntoResponse {
-    asset("text/css; charset=utf-8", include_bytes!("page.css"))
-}
-
-/// `GET /page/page.js`
-pub(crate) async fn script() -> impl IntoResponse {
-    asset("text/javascript; charset=utf-8", include_bytes!("page.js"))
-}
-
-/// `GET /page/icon.png`
-pub(crate) async fn icon() -> impl IntoResponse {
-    asset("image/png", include_bytes!("icon.png"))
-}
-
-pub(super) fn asset(kind: &'static str, bytes: &'static [u8]) -> impl IntoResponse + use<> {
-    ([(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, "no-cache")], bytes)
 }

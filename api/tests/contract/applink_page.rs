@@ -83,15 +83,6 @@ async fn open(browser: &Browser, address: &str) {
     browser.post("url", json!({"url": address})).await;
 }
 
-async fn is_displayed(browser: &Browser, css: &str) -> bool {
-    let element = browser.find(css).await;
-    browser.get(&format!("{element}/displayed")).await == true
-}
-
-async fn evaluate(browser: &Browser, script: &str) -> Value {
-    browser.post("execute/sync", json!({"script": format!("return {script}"), "args": []})).await
-}
-
 #[tokio::test]
 async fn a_contributor_sees_uploads_and_downloads() {
     let Some(browser) = Browser::open("applink").await else { return };
@@ -107,11 +98,10 @@ async fn a_contributor_sees_uploads_and_downloads() {
     assert_eq!(browser.text("#type").await, "image/png");
     assert!(browser.text("#size").await.contains("MiB"));
     assert!(browser.text("#uploaded").await.starts_with("November 21, 2026"), "{}", browser.text("#uploaded").await);
-    // The preview has a size only once the picture is decoded.
-    let wait_until_decoded =
-        "const done = arguments[0]; document.getElementById('preview').decode().then(() => done(true))";
-    assert_eq!(browser.post("execute/async", json!({"script": wait_until_decoded, "args": []})).await, true);
-    assert!(is_displayed(&browser, "#preview").await);
+    // Once the picture is decoded, its size is known.
+    let decoded = "const done = arguments[0]; document.getElementById('preview').decode().then(() => done(true))";
+    assert_eq!(browser.post("execute/async", json!({"script": decoded, "args": []})).await, true);
+    assert!(browser.is_displayed("#preview").await);
     let spoken = browser.accessible_names().await;
     for name in ["Download", "Choose a file", "Upload"] {
         assert!(spoken.iter().any(|(_, spoken)| spoken == name), "{spoken:?}");
@@ -123,7 +113,7 @@ async fn a_contributor_sees_uploads_and_downloads() {
             browser.post("goog/cdp/execute", json!({"cmd": cmd, "params": params})).await;
         }
         browser.screenshot(&format!("{width}-{scheme}")).await;
-        assert_eq!(evaluate(&browser, "document.documentElement.scrollWidth").await, width);
+        assert_eq!(browser.evaluate("document.documentElement.scrollWidth").await, width);
     }
 
     // The access token expires while the page is open, so the page has to use its refresh token.
@@ -133,7 +123,7 @@ async fn a_contributor_sees_uploads_and_downloads() {
     browser.wait_for_text("stage", "Version 2 is ready.").await;
     assert_eq!(browser.text("#name").await, "small.jpg");
     assert_eq!(browser.text("#type").await, "image/jpeg");
-    assert!(!is_displayed(&browser, "#progress").await);
+    assert!(!browser.is_displayed("#progress").await);
     assert_eq!(browser.text("#upload-message").await, "");
     let version = server.backends.records.file_version(&id.parse().unwrap(), 2).await.unwrap().unwrap();
     assert_eq!(version.upload.unwrap().bytes, JPEG.len() as u64);
@@ -160,13 +150,13 @@ async fn a_contributor_sees_uploads_and_downloads() {
     let gone = "This page was opened without a valid access token, or it was loaded again. Open it again from the page \
                 that links to it.";
     browser.wait_for_text("message", gone).await;
-    assert!(!is_displayed(&browser, "#file-section").await && !is_displayed(&browser, "#upload-section").await);
-    // A page that embeds this page gives it tokens in the fragment of its address.
+    assert!(!browser.is_displayed("#file-section").await && !browser.is_displayed("#upload-section").await);
+    // The page that embeds it hands over new tokens.
     let hash = format!("location.hash = 'accessToken={}&refreshToken={}'", link.access, link.refresh);
-    evaluate(&browser, &hash).await;
+    browser.evaluate(&hash).await;
     browser.wait_for_text("version", "2").await;
     browser.wait_for_text("message", "").await;
-    assert!(is_displayed(&browser, "#file-section").await);
+    assert!(browser.is_displayed("#file-section").await);
 }
 
 /// Starts a portal whose page shows the page of a link in a frame. Returns the origin of the portal.
@@ -193,7 +183,7 @@ async fn only_a_portal_that_the_settings_name_embeds_the_page() {
     browser.wait_for_text("name", "jellyfish.png").await;
     open(&browser, &embed(other, page).await).await;
     browser.post("frame", json!({"id": 0})).await;
-    assert_eq!(evaluate(&browser, "document.getElementById('name')").await, Value::Null);
+    assert_eq!(browser.evaluate("document.getElementById('name')").await, Value::Null);
 }
 
 #[tokio::test]
@@ -208,15 +198,15 @@ async fn what_a_link_does_not_permit_is_not_offered() {
         let link = Link::create(&jane, &id, role).await;
         open(&browser, &link.with_access()).await;
         browser.find("#file-section:not([hidden])").await;
-        assert!(is_displayed(&browser, "#preview").await, "{role}");
-        assert_eq!(is_displayed(&browser, "#download").await, download, "{role}");
-        assert_eq!(is_displayed(&browser, "#upload-section").await, upload, "{role}");
+        assert!(browser.is_displayed("#preview").await, "{role}");
+        assert_eq!(browser.is_displayed("#download").await, download, "{role}");
+        assert_eq!(browser.is_displayed("#upload-section").await, upload, "{role}");
     }
     let link = Link::create(&jane, &id, "contributor").await;
     open(&browser, &format!("{}#accessToken=wrong", link.page)).await;
     browser.wait_for_text("message", INVALID).await;
     assert_eq!(browser.get("url").await, link.page.as_str());
-    assert!(!is_displayed(&browser, "#file-section").await && !is_displayed(&browser, "#upload-section").await);
+    assert!(!browser.is_displayed("#file-section").await && !browser.is_displayed("#upload-section").await);
     browser.screenshot("wrong").await;
     open(&browser, &link.with_access().replace(&link.id, "Lnone")).await;
     browser.wait_for_text("message", INVALID).await;

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::test_server::{PASSWORD, TestServer, client};
+use crate::test_server::{PASSWORD, client};
 
 /// A browser with one window. It closes when it is dropped.
 pub(crate) struct Browser {
@@ -123,8 +123,9 @@ impl Browser {
         self.get(&format!("{element}/text")).await.as_str().unwrap_or_default().to_owned()
     }
 
-    async fn log_in(&self, server: &TestServer) {
-        self.post("url", json!({"url": server.url("/")})).await;
+    /// Opens the page at this address, and logs Jane in.
+    pub(crate) async fn log_in(&self, page: &str) {
+        self.post("url", json!({"url": page})).await;
         let spoken = self.accessible_names().await;
         let said = |role: &str, name: &str| spoken.iter().any(|(r, n)| r == role && n == name);
         assert!(
@@ -137,8 +138,57 @@ impl Browser {
         self.find("#upload").await;
     }
 
-    /// Returns the role and the name of every visible element that can be reached by keyboard, as a screen reader
-    /// announces them. Asserts that every such element has a name and a specific role.
+    pub(crate) async fn is_displayed(&self, css: &str) -> bool {
+        let element = self.find(css).await;
+        self.get(&format!("{element}/displayed")).await == true
+    }
+
+    pub(crate) async fn property(&self, css: &str, name: &str) -> Value {
+        let element = self.find(css).await;
+        self.get(&format!("{element}/property/{name}")).await
+    }
+
+    /// Returns the value of an expression in the page.
+    pub(crate) async fn evaluate(&self, expression: &str) -> Value {
+        self.post("execute/sync", json!({"script": format!("return {expression}"), "args": []})).await
+    }
+
+    /// Waits until an element that this selector finds has a text that begins so.
+    pub(crate) async fn wait_for_beginning(&self, id: &str, text: &str) {
+        let path = format!("//*[@id='{id}']//*[starts-with(normalize-space(), \"{text}\")]");
+        self.post("element", json!({"using": "xpath", "value": path})).await;
+    }
+
+    /// Sends a command of the Chrome DevTools Protocol.
+    pub(crate) async fn command(&self, cmd: &str, params: Value) {
+        self.post("goog/cdp/execute", json!({"cmd": cmd, "params": params})).await;
+    }
+
+    /// Turns scripts off or on, from the next page on.
+    pub(crate) async fn set_scripts(&self, on: bool) {
+        self.command("Emulation.setScriptExecutionDisabled", json!({"value": !on})).await;
+    }
+
+    /// Looks at the page at two widths, in light and dark: saves a screenshot of each, and checks that nothing is wider
+    /// than the window.
+    pub(crate) async fn look(&self, name: &str) {
+        for (width, scheme) in [(1280, "light"), (1280, "dark"), (360, "light"), (360, "dark")] {
+            let size = json!({"width": width, "height": 1400, "deviceScaleFactor": 1, "mobile": false});
+            self.command("Emulation.setDeviceMetricsOverride", size).await;
+            let features = json!({"features": [{"name": "prefers-color-scheme", "value": scheme}]});
+            self.command("Emulation.setEmulatedMedia", features).await;
+            self.screenshot(&format!("{name}-{width}-{scheme}")).await;
+            let wide = "[...document.querySelectorAll('body *')].filter(it => !it.closest('.hidden-text, .skip') && \
+                        it.getBoundingClientRect().right > innerWidth + 1).map(it => it.outerHTML.slice(0, 80))";
+            // What is wider than its own box is scrolled there.
+            let fits = format!("document.documentElement.scrollWidth <= {width}");
+            let wide = if self.evaluate(&fits).await == true { json!([]) } else { self.evaluate(wide).await };
+            assert_eq!(wide, json!([]), "{name} is wider than {width} pixels");
+        }
+        self.command("Emulation.clearDeviceMetricsOverride", json!({})).await;
+    }
+
+    /// Role and name, as a screen reader announces them, of every visible element that can be reached by keyboard.
     pub(crate) async fn accessible_names(&self) -> Vec<(String, String)> {
         let css = "a[href], button, input:not([type=hidden]), select, [tabindex]";
         let found = self.post("elements", json!({"using": "css selector", "value": css})).await;
@@ -165,91 +215,4 @@ impl Browser {
     }
 }
 
-/// The button "Log out everywhere" ends every session of the user, in other browsers too. It works with JavaScript and
-/// without.
-#[tokio::test]
-async fn the_button_logs_out_everywhere() {
-    let Some(browser) = Browser::open("logout").await else { return };
-    let server = TestServer::new().await;
-    for script in [true, false] {
-        let off = json!({"cmd": "Emulation.setScriptExecutionDisabled", "params": {"value": !script}});
-        browser.post("goog/cdp/execute", off).await;
-        let elsewhere = server.login("jane").await;
-        assert_eq!(elsewhere.get("/uploads/1").await.status(), 404);
-        browser.log_in(&server).await;
-        let spoken = browser.accessible_names().await;
-        assert!(spoken.contains(&("button".to_owned(), "Log out everywhere".to_owned())), "{spoken:?}");
-        browser.screenshot("buttons").await;
-        let copied = browser.get("cookie").await;
-        browser.click("button[name=everywhere]").await;
-        browser.find("#email").await;
-        assert_eq!(elsewhere.get("/uploads/1").await.status(), 401);
-        let is_session = |cookie: &&Value| cookie["name"].as_str().unwrap().starts_with("AtmoAuthToken_");
-        let copied = copied.as_array().unwrap().iter().find(is_session).unwrap()["value"].as_str().unwrap();
-        let request = server.anonymous(reqwest::Method::GET, "/uploads/1").bearer_auth(copied);
-        assert_eq!(request.send().await.unwrap().status(), 401, "a copy of this browser's cookie is refused, too");
-    }
-}
-
 pub(crate) const PICTURE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/contract/pictures/small.jpg");
-
-#[tokio::test]
-async fn a_user_uploads_crops_and_claims_with_the_script() {
-    let Some(browser) = Browser::open("script").await else { return };
-    let server = TestServer::new().await;
-    browser.log_in(&server).await;
-    browser.type_text("#file", PICTURE).await;
-    browser.click("#upload button").await;
-    browser.find("#crop-section:not([hidden])").await;
-    assert_eq!(browser.text("#stage").await, "Ready. The number of the picture is 1001.");
-    let stage = browser.find("#stage").await;
-    let live = browser.get(&format!("{stage}/computedrole")).await;
-    assert_eq!(live, "status", "a screen reader announces changes");
-    assert!(browser.accessible_names().await.len() >= 5);
-    // By keyboard: four steps smaller, two steps to the right.
-    browser.type_text("#selection", "----\u{E014}\u{E014}").await;
-    let label = browser.find("#selection").await;
-    let label = browser.get(&format!("{label}/attribute/aria-label")).await;
-    assert_eq!(label, "Selected square: 16 from the left, 0 from the top, side length 480");
-    browser.click("#crop button").await;
-    browser.find("#message.good:not(:empty)").await;
-    browser.screenshot("crop").await;
-    browser.click("#claim button").await;
-    browser.find("#crop-section[hidden]").await;
-    assert_eq!(browser.text("#message").await, "The picture is now your avatar.");
-    let upload = server.backends.records.upload("1001".parse().unwrap()).await.unwrap().unwrap();
-    assert!(upload.claim.is_some());
-    let crop = upload.crop.part.unwrap();
-    assert_eq!((crop.x, crop.y, crop.w, crop.h), (16, 0, 480, 480));
-    browser.screenshot("saved").await;
-}
-
-#[tokio::test]
-async fn a_user_uploads_crops_and_claims_without_a_script() {
-    let Some(browser) = Browser::open("forms").await else { return };
-    let server = TestServer::new().await;
-    let off = json!({"cmd": "Emulation.setScriptExecutionDisabled", "params": {"value": true}});
-    browser.post("goog/cdp/execute", off).await;
-    browser.log_in(&server).await;
-    browser.type_text("#file", PICTURE).await;
-    browser.click("#upload button").await;
-    browser.post("frame", json!({"id": {ELEMENT: browser.find("iframe").await.trim_start_matches("element/")}})).await;
-    let body = browser.find("body[status='200'][statustext='success']").await;
-    assert_eq!(browser.get(&format!("{body}/text")).await, "1001");
-    browser.post("frame/parent", json!({})).await;
-    browser.screenshot("number").await;
-    browser.type_text("#number", "1001").await;
-    browser.click("form[method=get] button").await;
-    browser.find("#crop-section:not([hidden])").await;
-    let side = browser.find("input[name=side]").await;
-    browser.post(&format!("{side}/clear"), json!({})).await;
-    browser.type_text("input[name=side]", "200").await;
-    browser.click("#crop button").await;
-    browser.find("#claim-section:not([hidden])").await;
-    browser.screenshot("crop").await;
-    browser.click("#claim button").await;
-    browser.find("#claim-section[hidden]").await;
-    let upload = server.backends.records.upload("1001".parse().unwrap()).await.unwrap().unwrap();
-    assert_eq!(upload.crop.part.map(|crop| (crop.w, crop.h)), Some((200, 200)));
-    assert!(upload.claim.is_some());
-}

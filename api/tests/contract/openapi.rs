@@ -2,7 +2,7 @@
 //! response with the document. So every test fails if an operation gives an undocumented status or media type.
 
 use reqwest::Method;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::documents::{SERVICE_KEY, start_server};
 use crate::test_server::{TestServer, header};
@@ -65,7 +65,21 @@ async fn the_openapi_document_equals_its_snapshot_and_every_route_answers_as_doc
     let viewer = server.anonymous(Method::GET, "/docs").send().await.unwrap();
     assert_eq!(viewer.status(), 200);
     let viewer = viewer.text().await.unwrap();
-    assert!(viewer.contains("<code>/api/dropbox/pictures/{id}</code>") && !viewer.contains("<script"));
+    assert!(viewer.contains("<code>/api/dropbox/pictures/{id}</code>"));
+    for (path, methods) in served["paths"].as_object().unwrap() {
+        for (method, operation) in methods.as_object().unwrap() {
+            let id = format!("<details id=\"{}\"", operation["operationId"].as_str().unwrap());
+            let block = viewer.split(&id).nth(1).and_then(|rest| rest.split("</details>").next());
+            let block = block.unwrap_or_else(|| panic!("{method} {path} is not in the page"));
+            let command = block.split("<code>curl").nth(1).and_then(|rest| rest.split("</code>").next());
+            let command = command.unwrap_or_else(|| panic!("{method} {path} has no example"));
+            assert!(!command.contains(['{', '…']) || command.contains("--json"), "{method} {path}: {command}");
+            let needs_credential = operation["security"] != json!([{}]);
+            assert_eq!(block.contains("Needs no credential."), !needs_credential, "{method} {path}");
+            let shown = ["Authorization", "--cookie", "accessToken"].iter().any(|it| command.contains(it));
+            assert_eq!(shown, needs_credential, "{method} {path}: {command}");
+        }
+    }
 }
 
 #[tokio::test]

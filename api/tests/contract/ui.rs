@@ -53,7 +53,7 @@ async fn from_the_login_to_the_avatar_by_forms_alone() {
 
     let crop = [(field.as_str(), jane.csrf.as_str()), ("picture", "1001"), ("x", "10"), ("y", "10"), ("side", "100")];
     let cropped = submit(jane.request_without_csrf(Method::POST, "/page/crop"), &crop).await;
-    assert_eq!((cropped.status().as_u16(), header(&cropped, "location")), (303, "/?picture=1001"));
+    assert_eq!((cropped.status().as_u16(), header(&cropped, "location")), (303, "/?picture=1001&done=cropped"));
     let bare = submit(jane.request_without_csrf(Method::POST, "/page/crop"), &crop[1..]).await;
     assert_eq!(bare.status(), 401);
     let empty_crop = [crop[0], crop[1], ("x", "10"), ("y", "10"), ("side", "0")];
@@ -62,7 +62,7 @@ async fn from_the_login_to_the_avatar_by_forms_alone() {
     assert_eq!(submit(jane.request_without_csrf(Method::POST, "/page/crop"), &whole).await.status(), 303);
 
     let claimed = submit(jane.request_without_csrf(Method::POST, "/page/claim"), &crop[..2]).await;
-    assert_eq!((claimed.status().as_u16(), header(&claimed, "location")), (303, "/"));
+    assert_eq!((claimed.status().as_u16(), header(&claimed, "location")), (303, "/?done=claimed"));
     let own = Resource { service: Service::Users, id: "jane".to_owned() };
     assert!(server.backends.records.avatar(&own).await.unwrap().is_some());
     assert_eq!(

@@ -1,7 +1,9 @@
 // The script of the page behind the address of an applink: shows a file, downloads it and uploads new versions. The
 // tokens of the link come in the fragment of the address. They are kept in memory only, so that nothing of them stays
 // in the browser: after a reload, the page must be opened again from the page that links to it.
-"use strict";
+import { CONNECTION_LOST, RequestError, errorText } from "./session.js";
+import { sendForm, waitUntilReady } from "./upload_request.js";
+import { sizeText, timeText } from "./format.js";
 
 const page = document.body.dataset;
 const $ = (id) => document.getElementById(id);
@@ -10,7 +12,6 @@ const ROLES = ["viewer", "downloader", "contributor"];
 // The ids stay as they are in the address. A valid id has no character that is encoded there.
 const [link, file] = location.pathname.match(/\/link\/app\/([^/]+)\/fileview\/([^/]+)$/).slice(1);
 
-const CONNECTION_LOST = "The connection to the server was lost. Try again.";
 const NO_TOKEN =
   "This page was opened without a valid access token, or it was loaded again. Open it again from the page that links to it.";
 
@@ -78,19 +79,9 @@ async function get(address, credentials) {
   return response;
 }
 
-function errorMessage(status, text) {
-  try {
-    const body = JSON.parse(text);
-    if (body.errorMessage || body.detail) return body.errorMessage || body.detail;
-  } catch {
-    // A proxy in front of the server may answer in another format.
-  }
-  return `The server answered with the status ${status}. Try again later.`;
-}
-
 async function getOk(address) {
   const response = await get(address);
-  if (!response.ok) throw new Error(errorMessage(response.status, await response.text()));
+  if (!response.ok) throw new Error(errorText(response.status, await response.text()));
   return response;
 }
 
@@ -99,17 +90,6 @@ async function getJson(address) {
 }
 
 // --- the file
-
-function sizeText(bytes) {
-  const mib = bytes / 2 ** 20;
-  const text = mib < 0.01 ? "less than 0.01 MiB" : `${mib.toFixed(2)} MiB`;
-  return `${text} (${bytes.toLocaleString("en")} bytes)`;
-}
-
-function timeText(time) {
-  const format = { year: "numeric", month: "long", day: "numeric", hour: "2-digit", minute: "2-digit", timeZoneName: "short" };
-  return new Date(time).toLocaleString("en", format);
-}
 
 async function showPreview(information) {
   const hasThumbnail = (information.renditions || []).some((one) => one.renditionType === "system" && one.name === "thumbnail1");
@@ -132,7 +112,7 @@ async function showFile() {
   document.title = `${information.name} - Cloakroom`;
   // A file that another system keeps has neither a size nor a type here, and cannot be downloaded.
   const isStored = information.size !== undefined;
-  $("size").textContent = isStored ? sizeText(Number(information.size)) : "unknown, because another system keeps the file";
+  $("size").textContent = isStored ? `${sizeText(Number(information.size))} (${Number(information.size).toLocaleString("en")} bytes)` : "unknown, because another system keeps the file";
   $("type").textContent = information.mimeType || "unknown";
   $("version").textContent = information.version;
   $("uploaded").textContent = `${timeText(information.modifiedTime)} by ${information.modifiedBy.displayName}`;
@@ -190,50 +170,24 @@ $("download").addEventListener("click", async () => {
 // --- upload
 
 // Resolves to the address of the upload's status, or to null if the version is ready already.
-function upload(content) {
-  return new Promise((resolve, reject) => {
-    const request = new XMLHttpRequest();
-    request.open("POST", `${API}/files/${file}/data`);
-    for (const [name, value] of Object.entries(headers({ Prefer: "respond-async" }))) request.setRequestHeader(name, value);
-    request.upload.addEventListener("progress", (event) => {
-      if (!event.lengthComputable) return;
-      const percent = Math.round((100 * event.loaded) / event.total);
-      $("progress").value = percent;
-      showMessage("stage", percent < 100 ? `${percent} % uploaded` : "Uploaded. Waiting for the server.");
-    });
-    request.addEventListener("load", () => {
-      if (request.status === 202) return resolve(request.getResponseHeader("Location"));
-      if (request.status === 201) return resolve(null);
-      reject(new Error(errorMessage(request.status, request.responseText)));
-    });
-    request.addEventListener("error", () => reject(new Error(CONNECTION_LOST)));
-    const form = new FormData();
-    form.append("primaryFile", content, content.name);
-    request.send(form);
-  });
+async function upload(content) {
+  const form = new FormData();
+  form.append("primaryFile", content, content.name);
+  const onProgress = (fraction, text) => {
+    $("progress").value = Math.round(100 * fraction);
+    showMessage("stage", text);
+  };
+  const address = `${API}/files/${file}/data`;
+  const request = await sendForm({ address, headers: headers({ Prefer: "respond-async" }), form, onProgress });
+  if (request.status === 202) return request.getResponseHeader("Location");
+  if (request.status === 201) return null;
+  throw new RequestError(errorText(request.status, request.responseText), request.status);
 }
 
-async function waitUntilReady(address) {
-  let pause = 100;
-  let failures = 0;
-  for (;;) {
-    // With cookies, as the upload: if `realm.csrf_writes` is off, the upload may be of a session in this browser.
-    const response = await get(address, "same-origin").catch(() => null);
-    // The file has been accepted. A server that does not answer for a moment does not change that.
-    if (!response || response.status === 429 || response.status === 503) {
-      failures += 1;
-      if (failures > 15) throw new Error("The file was accepted, but the server does not answer. Open this page again later.");
-      await new Promise((resolve) => setTimeout(resolve, 1000));
-      continue;
-    }
-    if (!response.ok) throw new Error(errorMessage(response.status, await response.text()));
-    const status = await response.json();
-    if (status.state === "ready") return;
-    if (status.state !== "accepted") throw new Error(status.why || `The upload is in the state "${status.state}".`);
-    showMessage("stage", `Processing: ${status.stage}`);
-    await new Promise((resolve) => setTimeout(resolve, pause));
-    pause = Math.min(2 * pause, 2000);
-  }
+// With cookies, as the upload: if `realm.csrf_writes` is off, the upload may be of a session in this browser.
+function waitForVersion(address) {
+  const onStatus = (status) => showMessage("stage", `Processing: ${status.stage}`);
+  return waitUntilReady({ get: (at) => get(at, "same-origin"), address, what: "The file", onStatus });
 }
 
 async function startUpload(content) {
@@ -252,7 +206,7 @@ async function startUpload(content) {
     $("upload-progress").hidden = false;
     showMessage("stage", "Uploading");
     const address = await upload(content);
-    if (address) await waitUntilReady(address);
+    if (address) await waitForVersion(address);
     await showFile();
     $("upload").reset();
     showMessage("stage", `Version ${shown.version} is ready.`);
