@@ -69,7 +69,7 @@ async fn a_user_uploads_crops_and_claims_with_the_script() {
     browser.wait_for_text("notice", "small.jpg is now your avatar.").await;
     let upload = server.backends.records.upload("1001".parse().unwrap()).await.unwrap().unwrap();
     assert!(upload.claim.is_some());
-    let crop = upload.crop.unwrap();
+    let crop = upload.crop.part.unwrap();
     assert_eq!((crop.x, crop.y, crop.w, crop.h), (16, 0, 480, 480));
     browser.wait_for_beginning("uploads", "In use as an avatar").await;
     browser.look("used").await;
@@ -202,7 +202,7 @@ async fn an_expired_session_keeps_what_was_chosen() {
     browser.click("#login-dialog .primary").await;
     browser.wait_for_text("crop-message", "The crop is saved.").await;
     let upload = server.backends.records.upload("1001".parse().unwrap()).await.unwrap().unwrap();
-    assert_eq!(upload.crop.unwrap().w, 480);
+    assert_eq!(upload.crop.part.unwrap().w, 480);
 }
 
 #[tokio::test]
@@ -238,7 +238,7 @@ async fn a_user_uploads_crops_and_claims_without_a_script() {
     browser.wait_for_text("notice", "The picture is now your avatar.").await;
     browser.find("#editor[hidden]").await;
     let upload = server.backends.records.upload("1001".parse().unwrap()).await.unwrap().unwrap();
-    assert_eq!(upload.crop.map(|crop| (crop.w, crop.h)), Some((200, 200)));
+    assert_eq!(upload.crop.part.map(|crop| (crop.w, crop.h)), Some((200, 200)));
     assert!(upload.claim.is_some());
     browser.click("header form button").await;
     browser.wait_for_text("notice", "You are logged out.").await;
