@@ -95,7 +95,7 @@ pub(crate) async fn add(
     operation_id = "refreshApplink",
     params(
         VersionPath,
-        ("RefreshToken" = String, Header, description = "The refresh token of the link"),
+        ("RefreshToken" = String, Header, description = "The refresh token of the link", example = "RcyLq3mhB0eZqk9d"),
     ),
     responses(
         (status = 200, description = "The access token", body = AccessTokenCreated),

@@ -102,7 +102,7 @@ async fn errors_of_pictures_are_problem_documents_if_asked_for() {
     let wrapped = jane.request(Method::POST, "/api/dropbox/pictures?wrapInHTML=true");
     let wrapped = wrapped.header("accept", "application/problem+json").multipart(form("a.png", b"just some text"));
     let text = wrapped.send().await.unwrap().text().await.unwrap();
-    assert!(text.contains(">This is no picture"), "{text}");
+    assert!(text.contains(">This is not a supported picture"), "{text}");
     // The response to a successful upload is the PictureID, whatever the client accepts.
     let request = jane.request(Method::POST, path).header("accept", "application/problem+json");
     let response = request.multipart(form("a.png", PNG)).send().await.unwrap();

@@ -159,7 +159,7 @@ async fn the_page_logs_out_here_or_everywhere() {
     let out =
         submit(again.request_without_csrf(Method::POST, "/page/logout"), &[(&field, &again.csrf), ("everywhere", "1")])
             .await;
-    assert_eq!((out.status().as_u16(), header(&out, "location")), (303, "/"));
+    assert_eq!((out.status().as_u16(), header(&out, "location")), (303, "/?done=logged_out"));
     assert!(!is_valid(&again).await && !is_valid(&elsewhere).await);
 }
 

@@ -40,7 +40,11 @@ async fn a_form_without_exactly_one_picture_is_refused_with_a_reason() {
     for (form, status, says) in [
         (Form::new().part("File", file(PNG, "1.png")).part("Profile", file(JPEG, "2.jpg")), 400, "two pictures"),
         (Form::new().part("Profile", file(PNG, "1.png")).part("swagger", file(PNG, "2.png")), 400, "two pictures"),
-        (Form::new().part("Profile", file(b"text", "a.png")).part("File", file(PNG, "2.png")), 415, "no picture"),
+        (
+            Form::new().part("Profile", file(b"text", "a.png")).part("File", file(PNG, "2.png")),
+            415,
+            "not a supported picture",
+        ),
         (Form::new().part("terms", file(b"%PDF-1.7", "a.pdf")), 415, "PDF"),
         (unnamed(PNG.to_vec()), 400, "\"Profile\" of the form has no file name"),
         (unnamed(long_picture.clone()), 400, "\"Profile\" of the form has no file name"),

@@ -97,7 +97,12 @@ fn body_arguments(document: &Value, kind: &str, schema: &Value) -> Vec<String> {
     let example = of_schema(document, schema, 0);
     match kind {
         "multipart/form-data" => {
-            let members = resolve(document, schema)["properties"].as_object().into_iter().flatten();
+            let form = resolve(document, schema);
+            let required = form["required"].as_array();
+            let is_required =
+                |name: &str| required.is_some_and(|names| names.iter().any(|required| *required == *name));
+            let members = form["properties"].as_object().into_iter().flatten();
+            let members = members.filter(|(name, member)| binary(member) || is_required(name));
             let parts = members.map(|(name, member)| match binary(member) {
                 true => format!("--form {name}=@jellyfish.png"),
                 false => format!("--form '{name}={};type=application/json'", of_schema(document, member, 0)),
