@@ -41,8 +41,8 @@ pub(crate) async fn connect(url: &str) -> Result<DatabaseConnection, MigrationEr
 /// Begins a transaction.
 ///
 /// A pooler in transaction mode gives one server connection to several clients in turn, and prepared statements stay on
-/// the connection. The driver numbers its own statements, and other clients use the same numbers. So this function
-/// deallocates the statements of other clients first.
+/// the connection. The driver names its statements by numbers. A statement that another client left under such a name
+/// would make ours fail, so this function deallocates all of them first.
 pub(crate) async fn begin(db: &DatabaseConnection) -> Result<DatabaseTransaction, DbErr> {
     begin_with(db, SqliteTransactionMode::Deferred).await
 }
@@ -66,7 +66,7 @@ pub(crate) async fn begin_locked(db: &DatabaseConnection) -> Result<DatabaseTran
         // If the machine of a migrating process vanishes, PostgreSQL ends the session after this time, so that it does
         // not keep the lock.
         tx.execute_unprepared("SET LOCAL idle_in_transaction_session_timeout = '60s'").await?;
-        // The number is arbitrary, but every release must use the same one.
+        // The number is arbitrary, but every version of Cloakroom must use the same one.
         tx.execute_unprepared("SELECT pg_advisory_xact_lock(20261121)").await?;
     }
     Ok(tx)

@@ -1,4 +1,4 @@
-//! Tests several faults at once: 2000 uploads while workers and apis are killed and every connection is cut.
+//! Sends 2000 uploads while workers and apis are killed, and the connections to the engines are cut.
 
 use std::time::Instant;
 

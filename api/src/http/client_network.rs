@@ -3,8 +3,8 @@
 use std::fmt::{Display, Formatter};
 use std::net::IpAddr;
 
-/// What counts as one client: an IPv4 address, or the /64 of an IPv6 address, because a single subscriber has at least
-/// that many IPv6 addresses.
+/// What counts as one client: an IPv4 address, or the /64 network of an IPv6 address, because one subscriber usually has a
+/// whole /64.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct ClientNetwork(IpAddr);
 

@@ -6,8 +6,8 @@
 //! - Values are bytes, because file names come in UTF-8 and in older encodings.
 //! - In quotation marks, a backslash escapes only `"` and `\`, because browsers send the backslashes of a Windows path
 //!   unescaped.
-//! - A quotation mark ends the value only before `;` or at the end, because some clients do not escape it in file
-//!   names.
+//! - A quotation mark ends the value only if `;` or the end of the header follows, because some clients send quotation
+//!   marks in file names without escaping them.
 
 /// A header field: its value before the parameters, and the parameters.
 #[derive(Debug, PartialEq, Eq)]

@@ -118,7 +118,7 @@ impl PageRenderer {
         } else {
             String::new()
         };
-        let header = self.render_header(session, "pictures");
+        let header = self.render_page(include_str!("header.html"), session, &[]);
         let now = records.clock().now().as_millisecond().to_string();
         let values = [
             ("header", header.as_str()),
@@ -153,13 +153,6 @@ impl PageRenderer {
         let of_session = of_session.iter().map(|(name, value)| (*name, value.as_str()));
         let all: Vec<_> = values.iter().copied().chain(of_session).collect();
         render_template(template, &all)
-    }
-
-    /// Renders the header of a page. `page` is the one that is shown.
-    pub(super) fn render_header(&self, session: &Session, page: &str) -> String {
-        let mark = |name: &str| if name == page { " aria-current=\"page\"" } else { "" };
-        let values = [("at_pictures", mark("pictures")), ("at_documents", mark("documents"))];
-        self.render_page(include_str!("header.html"), session, &values)
     }
 
     /// Finds the picture of this number. An empty number is no picture.

@@ -1,4 +1,4 @@
-//! The version that a write expects to change. The api takes it from the conditions of a request (RFC 9110, 13), and
+//! The version that must be current for a write to be made. The api takes it from the conditions of a request (RFC 9110, 13), and
 //! the records check it in the transaction of the write.
 
 /// The version that a write expects to be current. `V` identifies a version of what is written.
@@ -9,8 +9,8 @@ pub enum ExpectedVersion<V> {
     Any,
     /// The condition held for this version. The write is refused if another version is current by now.
     Exactly(V),
-    /// The condition did not hold when it was evaluated. The write is refused, unless the same write has been made
-    /// already.
+    /// The condition did not hold when it was evaluated. The write is refused. Only the repetition of a write that was
+    /// made already succeeds, which the operation checks before it asks [`Self::permits`].
     Outdated,
 }
 

@@ -1,8 +1,10 @@
 //! Settling an attempt: ready, rejected, failed, or to be tried again.
 //!
-//! Each outcome is one transaction. It applies only while the attempt is the job's latest and the upload still waits.
-//! Otherwise it is void, and the transaction that ends the job schedules the deletion of the written blobs. The
-//! upload's row is locked before the job's, as in `expire`, because the opposite order could deadlock.
+//! Each outcome is one transaction, and it changes something only while the attempt is the job's latest. An upload is
+//! settled only while it still waits. If an outcome comes too late, it changes nothing: the transaction that ended the
+//! job before has scheduled the deletion of the blobs that the late attempt wrote.
+//!
+//! The upload's row is locked before the job's, as in `expire`, because the opposite order could deadlock.
 
 use std::time::Duration;
 
@@ -50,7 +52,7 @@ pub struct PictureInfo {
 pub enum SettleResult {
     /// The outcome was applied.
     Applied,
-    /// Another outcome was settled first: the blobs are deleted, and no waiter is notified.
+    /// Another outcome was settled first. The blobs of this attempt will be deleted, and no waiting client is told.
     Superseded,
     /// The owner lost the right to upload while the job waited; the upload is rejected instead.
     Rejected(Reason),
@@ -139,7 +141,7 @@ impl Records {
             let now = self.now_ms();
             let failed =
                 settle_upload_with_reason(attempt.upload.id, UploadState::Failed, reason, now).exec(&tx.tx).await?;
-            let dead_jobs = current_job(attempt)
+            let dead_jobs = update_current_job(attempt)
                 .col_expr(jobs::Column::State, Expr::value(JobState::Dead.as_str()))
                 .col_expr(jobs::Column::LastError, Expr::value(errors))
                 .col_expr(jobs::Column::LeasedUntil, Expr::value(Option::<i64>::None))
@@ -165,7 +167,7 @@ impl Records {
     }
 
     /// Reschedules the job after `delay`, because the attempt failed for a reason that may lie in the picture. The
-    /// attempt counts. Returns the publish that is due then; None if another outcome was settled first.
+    /// attempt counts. Returns the message to publish after the delay, or None if another outcome was settled first.
     ///
     /// # Errors
     /// Any database error; then the lease runs out and the sweeper publishes the job again.
@@ -183,12 +185,12 @@ impl Records {
 
     /// Postpones the job by `delay` because `backend` failed. The attempt does not count against the limit.
     ///
-    /// Returns the publish that is due then. None if another outcome was settled first; the attempt does not count
-    /// then either. The call can be repeated if the database did not say how it ended.
+    /// Returns the message to publish after the delay, or None if another outcome was settled first. In both cases the
+    /// attempt does not count. The call can be repeated if the database did not say how it ended.
     ///
     /// # Errors
-    /// Any database error; then the attempt counts until a repeated call succeeds, because
-    /// an attempt without a recorded end may have crashed its worker.
+    /// Any database error. Then the attempt has no recorded end, and counts like that of a crashed worker until a
+    /// repeated call succeeds.
     pub async fn postpone(
         &self,
         attempt: &Attempt,
@@ -220,8 +222,8 @@ fn counted_bytes(upload: &Upload) -> i64 {
     i64::try_from(upload.bytes).unwrap_or(i64::MAX)
 }
 
-/// Selects the job if this attempt is its latest.
-fn current_job(attempt: &Attempt) -> UpdateMany<jobs::Entity> {
+/// Begins an update of the job, which changes nothing if this attempt is not the job's latest.
+fn update_current_job(attempt: &Attempt) -> UpdateMany<jobs::Entity> {
     jobs::Entity::update_many()
         .filter(jobs::Column::Id.eq(attempt.message.id))
         .filter(jobs::Column::Attempts.eq(i32::try_from(attempt.number).unwrap_or(i32::MAX)))
@@ -282,8 +284,8 @@ impl WriteTx {
         Ok(true)
     }
 
-    /// Lets the job run again after `delay`. If a backend failed, the attempt does not count. Returns the publish that
-    /// is due then; None if another outcome was settled first.
+    /// Lets the job run again after `delay`. If a backend failed, the attempt does not count. Returns the message to
+    /// publish after the delay, or None if another outcome was settled first.
     async fn reschedule(
         &self,
         attempt: &Attempt,
@@ -300,7 +302,7 @@ impl WriteTx {
             Some(_) => Expr::col(jobs::Column::Postponements).add(1),
             None => Expr::value(0),
         };
-        let rescheduled = current_job(attempt)
+        let rescheduled = update_current_job(attempt)
             .col_expr(jobs::Column::RunAt, Expr::value(run_at))
             .col_expr(jobs::Column::LastError, Expr::value(errors))
             .col_expr(jobs::Column::WaitingFor, Expr::value(failing.map(Backend::as_str)))
@@ -343,7 +345,7 @@ impl WriteTx {
         Ok(true)
     }
 
-    /// Releases the target in a file that the attempt's upload reserved, if it reserved one.
+    /// Frees the version or the rendition of a file for which the attempt's upload was made. A picture has none.
     async fn release_target(&self, attempt: &Attempt, now: i64) -> Result<(), RecordsError> {
         match attempt.upload.kind {
             UploadKind::Dropbox => Ok(()),
