@@ -106,6 +106,8 @@ fn pages() -> Router<AppState> {
         .route("/page/upload", post(ui::forms::upload))
         .route("/page/crop", post(ui::forms::crop))
         .route("/page/claim", post(ui::forms::claim))
+        .route("/page/discard", post(ui::forms::discard))
+        .route("/page/avatar/remove", post(ui::forms::remove_avatar))
         .route("/documents/embed/link/app/{link}/fileview/{file}", get(ui::applink_page::show))
         .layer(middleware::from_fn(answer_options))
 }
@@ -252,8 +254,10 @@ mod tests {
             "/",
             "/docs",
             "/documents/embed/link/app/{link}/fileview/{file}",
+            "/page/avatar/remove",
             "/page/claim",
             "/page/crop",
+            "/page/discard",
             "/page/login",
             "/page/logout",
             "/page/upload",

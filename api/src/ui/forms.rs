@@ -7,12 +7,15 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use backends::Backends;
 use domain::{Resource, Service};
 use serde_json::Value;
 
+use super::crop_form;
 use super::login_csrf::FormOrigin;
 use super::notice::Notice;
 use super::pages::{LoginFields, PageRenderer, PageResult};
+use crate::auth::access::WriteAccess;
 use crate::auth::auth_user::AuthUser;
 use crate::auth::authenticator::Authenticator;
 use crate::auth::cookies::SessionCookies;
@@ -23,6 +26,7 @@ use crate::auth::policy_client::Action;
 use crate::auth::realm_names::RealmNames;
 use crate::auth::request_limits::RequestLimits;
 use crate::auth::sessions::Sessions;
+use crate::dropbox::avatar;
 use crate::dropbox::claim::{ClaimRequest, Claims};
 use crate::dropbox::crop::apply_crop;
 use crate::dropbox::picture_id::parse_picture_id;
@@ -31,9 +35,12 @@ use crate::dropbox::upload::{PictureUploads, add};
 use crate::error::ApiError;
 use crate::http::client_ip::ClientIp;
 use crate::http::json_object::JsonObject;
+use crate::http::path_params::PathParams;
 use crate::http::settings::HttpSettings;
 use crate::http::small_body::{FormField, UnreadBody};
 use crate::ingest::Ingest;
+use crate::resource::ResourceParam;
+use crate::upload_deletion;
 
 /// The longest PictureID, in bytes.
 const MAX_PICTURE_ID_BYTES: usize = 32;
@@ -164,12 +171,7 @@ pub(crate) async fn crop(
     let cropped = async {
         let (caller, fields) = forms.read(&headers, body).await?;
         picture = field(&fields, "picture").to_owned();
-        let side = field(&fields, "side");
-        let [x, y, w, h] = match field(&fields, "whole") {
-            "" => [field(&fields, "x"), field(&fields, "y"), side, side],
-            _ => ["0", "0", "512", "512"],
-        };
-        let crop = [("x", x), ("y", y), ("w", w), ("h", h)].map(|(key, value)| (key.to_owned(), value.to_owned()));
+        let crop = crop_form::api_fields(&fields);
         apply_crop(&pictures, &caller, &picture, &crop, &headers).await?;
         Ok(Notice::Cropped)
     };
@@ -197,6 +199,46 @@ pub(crate) async fn claim(
     };
     let claimed = claimed.await;
     forms.respond(&headers, &picture, claimed).await
+}
+
+/// `POST /page/discard`: deletes an unclaimed picture.
+pub(crate) async fn discard(
+    State(forms): State<Arc<PageForms>>,
+    State(backends): State<Backends>,
+    State(pictures): State<Arc<UnclaimedPictures>>,
+    State(realm): State<Arc<RealmNames>>,
+    headers: HeaderMap,
+    body: UnreadBody,
+) -> Response {
+    let mut picture = String::new();
+    let discarded = async {
+        let (caller, fields) = forms.read(&headers, body).await?;
+        field(&fields, "picture").clone_into(&mut picture);
+        let id = PathParams(picture.clone());
+        let services = (State(backends), State(pictures), State(realm));
+        upload_deletion::remove(WriteAccess(caller), id, services.0, services.1, services.2, headers.clone()).await?;
+        Ok(Notice::Discarded)
+    };
+    let discarded = discarded.await;
+    forms.respond(&headers, &picture, discarded).await
+}
+
+/// `POST /page/avatar/remove`: removes the caller's own avatar.
+pub(crate) async fn remove_avatar(
+    State(forms): State<Arc<PageForms>>,
+    State(permissions): State<Arc<Permissions>>,
+    State(backends): State<Backends>,
+    headers: HeaderMap,
+    body: UnreadBody,
+) -> Response {
+    let removed = async {
+        let (caller, _) = forms.read(&headers, body).await?;
+        let own = ResourceParam(Resource { service: Service::Users, id: caller.user_id.clone() });
+        avatar::remove(WriteAccess(caller), own, State(permissions), State(backends), headers.clone()).await?;
+        Ok(Notice::AvatarRemoved)
+    };
+    let removed = removed.await;
+    forms.respond(&headers, "", removed).await
 }
 
 /// Redirects to another page, with the cookies that a response sets.

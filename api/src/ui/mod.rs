@@ -3,13 +3,14 @@
 //!
 //! ```text
 //! pages, upload_rows, notice   the HTML
-//! forms, login_csrf            forms without a script
+//! forms, crop_form, login_csrf   forms without a script
 //! assets                       the scripts, the style and the icon
 //! applink_page                 the page behind the address of an applink
 //! ```
 
 pub(crate) mod applink_page;
 pub(crate) mod assets;
+mod crop_form;
 pub(crate) mod forms;
 mod login_csrf;
 mod notice;

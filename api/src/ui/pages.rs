@@ -9,6 +9,7 @@ use domain::{Media, Upload};
 use records::UploadFilter;
 use serde::Deserialize;
 
+use super::crop_form;
 use super::notice::Notice;
 use super::upload_rows::upload_rows;
 use crate::auth::auth_user::AuthUser;
@@ -112,47 +113,50 @@ impl PageRenderer {
         };
         let (status, notice, message) = result.into_texts();
         let prefix = self.http.path_prefix.as_str();
-        let id = found.as_ref().map_or_else(String::new, |upload| upload.id.to_string());
-        let source = if found.is_some() {
-            format!("src=\"{prefix}/api/dropbox/pictures/{id}?size=512\"")
-        } else {
-            String::new()
+        let source = |query: &str| match &found {
+            Some(upload) => format!("src=\"{prefix}/api/dropbox/pictures/{}?{query}\"", upload.id),
+            None => String::new(),
         };
-        let header = self.render_page(include_str!("header.html"), session, &[]);
-        let now = records.clock().now().as_millisecond().to_string();
-        let values = [
-            ("header", header.as_str()),
-            ("dialogs", include_str!("dialogs.html")),
-            ("accept", &Media::supported_pictures().map(Media::mime).collect::<Vec<_>>().join(",")),
-            ("formats", &Media::list_supported_pictures("or")),
-            ("limit", &self.uploads.max_bytes.to_string()),
-            ("max_bytes", &self.uploads.max_bytes.as_u64().to_string()),
-            ("now", &now),
-            ("picture", &id),
-            ("label", &escape_html(found.as_ref().map_or("", |upload| &upload.filename))),
-            ("source", &source),
-            ("hidden", if found.is_some() { "" } else { "hidden" }),
-            ("uploads", &upload_rows(prefix, &uploads)),
-            ("notice", notice),
-            ("message", &escape_html(&message)),
+        let hidden = if found.is_some() { "" } else { "hidden" };
+        let mut values = vec![
+            ("header", self.render_page(include_str!("header.html"), session, Vec::new())),
+            ("dialogs", include_str!("dialogs.html").to_owned()),
+            ("accept", Media::supported_pictures().map(Media::mime).collect::<Vec<_>>().join(",")),
+            ("formats", Media::list_supported_pictures("or")),
+            ("limit", self.uploads.max_bytes.to_string()),
+            ("max_bytes", self.uploads.max_bytes.as_u64().to_string()),
+            ("now", records.clock().now().as_millisecond().to_string()),
+            ("picture", found.as_ref().map_or_else(String::new, |upload| upload.id.to_string())),
+            ("label", escape_html(found.as_ref().map_or("", |upload| &upload.filename))),
+            ("source_whole", source("size=512&amp;space=picture")),
+            ("source", source("size=75")),
+            ("hidden", hidden.to_owned()),
+            ("uploads", upload_rows(prefix, &uploads)),
+            ("notice", notice.to_owned()),
+            ("message", escape_html(&message)),
         ];
-        html_response(status, self.render_page(include_str!("index.html"), session, &values))
+        values.extend(crop_form::template_values(found.as_ref()));
+        html_response(status, self.render_page(include_str!("index.html"), session, values))
     }
 
     /// Renders a template with these values and with those of the session.
-    pub(super) fn render_page(&self, template: &str, session: &Session, values: &[(&str, &str)]) -> String {
+    pub(super) fn render_page(
+        &self,
+        template: &str,
+        session: &Session,
+        mut values: Vec<(&'static str, String)>,
+    ) -> String {
         let fed = &self.realm.fedmember;
-        let of_session = [
+        values.extend([
             ("prefix", self.http.path_prefix.clone()),
             ("user", escape_html(&format!("{}.{fed}", session.user_id))),
             ("name", escape_html(&session.name)),
             ("csrf_field", escape_html(&format!("X-Csrf-Token_{fed}"))),
             ("csrf_cookie", escape_html(&self.realm.csrf_cookie)),
             ("csrf", escape_html(&self.cookies.csrf_token(session))),
-        ];
-        let of_session = of_session.iter().map(|(name, value)| (*name, value.as_str()));
-        let all: Vec<_> = values.iter().copied().chain(of_session).collect();
-        render_template(template, &all)
+        ]);
+        let values: Vec<_> = values.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        render_template(template, &values)
     }
 
     /// Finds the picture of this number. An empty number is no picture.

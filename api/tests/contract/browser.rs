@@ -40,7 +40,8 @@ impl Drop for Browser {
 }
 
 /// The key of an element's id in the JSON of WebDriver.
-const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
+/// The key of an element's id in WebDriver (12.1).
+pub(crate) const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 
 impl Browser {
     /// Opens a browser; None if there is no `chromedriver`. The names of its screenshots begin with `shots`.
@@ -188,7 +189,8 @@ impl Browser {
         self.command("Emulation.clearDeviceMetricsOverride", json!({})).await;
     }
 
-    /// Role and name, as a screen reader announces them, of every visible element that can be reached by keyboard.
+    /// Returns the role and the name of every visible element that can be reached by keyboard, as a screen reader
+    /// announces them. Asserts that every such element has a name and a specific role.
     pub(crate) async fn accessible_names(&self) -> Vec<(String, String)> {
         let css = "a[href], button, input:not([type=hidden]), select, [tabindex]";
         let found = self.post("elements", json!({"using": "css selector", "value": css})).await;

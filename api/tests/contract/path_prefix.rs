@@ -56,8 +56,11 @@ async fn every_address_begins_with_the_prefix() {
     let login = server.anonymous(Method::GET, "/").send().await.unwrap().text().await.unwrap();
     assert!(login.contains(&format!("action=\"{PREFIX}/page/login\"")), "{login}");
     let crop = jane.request(Method::POST, "/page/crop");
-    let fields =
-        [(format!("X-Csrf-Token_{FED}"), jane.csrf.as_str()), ("picture".to_owned(), &id), ("whole".to_owned(), "1")];
+    let fields = [
+        (format!("X-Csrf-Token_{FED}"), jane.csrf.as_str()),
+        ("picture".to_owned(), &id),
+        ("part".to_owned(), "cover"),
+    ];
     let fields = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
     let crop = crop.header("content-type", "application/x-www-form-urlencoded").body(fields);
     let crop = crop.send().await.unwrap();

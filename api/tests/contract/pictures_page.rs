@@ -3,10 +3,11 @@
 
 use std::time::Duration;
 
+use domain::{CropFit, CropSpace, Resource, Rotation, Service, UploadState};
 use serde_json::{Value, json};
 use test_support::proxy::{Proxy, ProxyState};
 
-use crate::browser::{Browser, PICTURE};
+use crate::browser::{Browser, ELEMENT, PICTURE};
 use crate::test_server::{PASSWORD, TestServer};
 
 /// The button ends every session of the user, in other browsers too. It works with JavaScript and without.
@@ -60,8 +61,8 @@ async fn a_user_uploads_crops_and_claims_with_the_script() {
     browser.type_text("#selection", "----\u{E014}\u{E014}").await;
     let label = browser.find("#selection").await;
     let label = browser.get(&format!("{label}/attribute/aria-label")).await;
-    assert_eq!(label, "Selected square: 16 pixels from the left, 0 from the top, side 480");
-    browser.click("#crop button").await;
+    assert_eq!(label, "Selected square: 24 pixels from the left, 0 from the top, side 72");
+    browser.click("#crop > button").await;
     browser.wait_for_text("crop-message", "The crop is saved.").await;
     browser.look("crop").await;
     browser.click("#claim button").await;
@@ -70,7 +71,7 @@ async fn a_user_uploads_crops_and_claims_with_the_script() {
     let upload = server.backends.records.upload("1001".parse().unwrap()).await.unwrap().unwrap();
     assert!(upload.claim.is_some());
     let crop = upload.crop.part.unwrap();
-    assert_eq!((crop.x, crop.y, crop.w, crop.h), (16, 0, 480, 480));
+    assert_eq!((crop.space, crop.x, crop.y, crop.w, crop.h), (CropSpace::Picture, 24, 0, 72, 72));
     browser.wait_for_beginning("uploads", "In use as an avatar").await;
     browser.look("used").await;
 
@@ -78,7 +79,7 @@ async fn a_user_uploads_crops_and_claims_with_the_script() {
     browser.find("#confirm-dialog[open]").await;
     browser.click("#confirm-dialog [value=yes]").await;
     browser.wait_for_text("avatar-message", "Your avatar is removed.").await;
-    let own = domain::Resource { service: domain::Service::Users, id: "jane".to_owned() };
+    let own = Resource { service: Service::Users, id: "jane".to_owned() };
     assert!(server.backends.records.avatar(&own).await.unwrap().is_none());
 }
 
@@ -117,6 +118,16 @@ async fn several_pictures_have_a_row_each_and_the_list_survives_a_reload() {
     browser.click("#uploads li:nth-child(2) summary").await;
     browser.find("#uploads li:nth-child(2) details li").await;
 
+    // Discarded after a question, which the escape key answers with no.
+    browser.click("#uploads li:nth-child(1) button:nth-of-type(3)").await;
+    browser.find("#confirm-dialog[open]").await;
+    browser.look("question").await;
+    browser.type_text("#confirm-dialog [value=no]", "\u{E00C}").await;
+    browser.find("#confirm-dialog:not([open])").await;
+    browser.click("#uploads li:nth-child(1) button:nth-of-type(3)").await;
+    browser.click("#confirm-dialog[open] [value=yes]").await;
+    browser.wait_for_beginning("uploads", "Discarded").await;
+
     // A second upload that fails leaves no button of the first one.
     browser.click("#uploads li:nth-child(2) button").await;
     browser.find("#editor:not([hidden])").await;
@@ -128,6 +139,77 @@ async fn several_pictures_have_a_row_each_and_the_list_survives_a_reload() {
         browser.text("#queue .message:not(:empty)").await
     );
     assert!(!browser.is_displayed("#editor").await);
+}
+
+/// Moves the pointer from the centre of an element by this many pixels, with the button pressed or a finger on it.
+async fn drag(browser: &Browser, css: &str, kind: &str, (x, y): (i32, i32)) {
+    let element = browser.find(css).await;
+    let origin = json!({ELEMENT: element.trim_start_matches("element/")});
+    let moves = json!([{"type": "pointerMove", "duration": 0, "origin": origin, "x": 0, "y": 0},
+        {"type": "pointerDown", "button": 0},
+        {"type": "pointerMove", "duration": 0, "origin": "pointer", "x": x, "y": y},
+        {"type": "pointerUp", "button": 0}]);
+    let pointer = json!({"type": "pointer", "id": kind, "parameters": {"pointerType": kind}, "actions": moves});
+    browser.post("actions", json!({"actions": [pointer]})).await;
+}
+
+/// The numbers of the selected square.
+async fn square(browser: &Browser) -> Value {
+    browser
+        .evaluate("['x', 'y', 'side'].map(name => Number(document.getElementById('crop').elements[name].value))")
+        .await
+}
+
+#[tokio::test]
+async fn any_part_of_a_picture_is_selected_and_turned() {
+    let Some(browser) = Browser::open("parts").await else { return };
+    let server = TestServer::new().await;
+    browser.log_in(&server.url("/")).await;
+    // 120 × 80 pixels, so the sides are outside of the centre square.
+    choose(&browser, &[PICTURE]).await;
+    browser.find("#editor:not([hidden])").await;
+    assert_eq!(square(&browser).await, json!([20, 0, 80]));
+    // By mouse and by touch. The square stops at the edges of the picture.
+    for (kind, by, x) in [("mouse", -300, 0), ("touch", 300, 40)] {
+        drag(&browser, "#selection", kind, (by, 0)).await;
+        assert_eq!(square(&browser).await, json!([x, 0, 80]), "{kind}");
+    }
+    drag(&browser, "[data-grip=nw]", "mouse", (350, 350)).await;
+    assert_eq!(square(&browser).await, json!([112, 72, 8]), "the opposite corner stays");
+    // By keyboard alone: left, larger, and a step of one pixel.
+    browser.type_text("#selection", "\u{E012}").await;
+    assert_eq!(square(&browser).await, json!([110, 72, 8]));
+    browser.type_text("#selection", "\u{E013}\u{E013}\u{E008}\u{E014}\u{E000}").await;
+    assert_eq!(square(&browser).await, json!([110, 68, 10]));
+    browser.type_text("#selection", "\u{E009}\u{E012}\u{E000}").await;
+    assert_eq!(square(&browser).await, json!([109, 68, 10]));
+
+    browser.click("#turn-right").await;
+    assert_eq!(square(&browser).await, json!([0, 20, 80]), "the turned picture is 80 × 120 pixels");
+    assert_eq!(
+        browser.evaluate("[document.getElementById('whole').width, document.getElementById('whole').height]").await,
+        json!([80, 120])
+    );
+    drag(&browser, "#selection", "mouse", (0, 250)).await;
+    browser.look("turned").await;
+    browser.click("#crop > button").await;
+    browser.wait_for_text("crop-message", "The crop is saved.").await;
+    let crop = server.backends.records.upload("1001".parse().unwrap()).await.unwrap().unwrap().crop;
+    let part = crop.part.unwrap();
+    assert_eq!((crop.rotate, part.x, part.y, part.w, part.h), (Rotation::Deg90, 0, 40, 80, 80));
+
+    // The crop is shown again after a reload.
+    browser.post("url", json!({"url": server.url("/?picture=1001")})).await;
+    browser.find("#editor:not([hidden])").await;
+    browser.find("html.js").await;
+    browser.wait_for_text("editor-title", "Crop small.jpg").await;
+    browser.click("[value=contain]").await;
+    assert!(!browser.is_displayed("#selection").await);
+    browser.look("bars").await;
+    browser.click("#crop > button").await;
+    browser.wait_for_text("crop-message", "The crop is saved.").await;
+    let crop = server.backends.records.upload("1001".parse().unwrap()).await.unwrap().unwrap().crop;
+    assert_eq!((crop.rotate, crop.part, crop.fit), (Rotation::Deg90, None, CropFit::Contain));
 }
 
 /// A file that is dropped or pasted, made by a script in the page.
@@ -147,6 +229,7 @@ async fn a_picture_can_be_dropped_and_pasted() {
     for (way, name) in [("drop", "dropped.png"), ("paste", "pasted.png")] {
         browser.post("execute/sync", json!({"script": DROPPED, "args": [bytes, name, way]})).await;
         browser.wait_for_text("queue-status", &format!("{name} is ready.")).await;
+        browser.wait_for_text("editor-title", &format!("Crop {name}")).await;
     }
 }
 
@@ -171,6 +254,7 @@ async fn a_stalled_upload_says_so_and_is_cancelled_and_repeated() {
     browser.click("#queue button:nth-of-type(2)").await;
     browser.wait_for_text("queue-status", "small.jpg is ready.").await;
     browser.find("#queue:empty").await;
+    browser.find("#editor:not([hidden])").await;
 }
 
 #[tokio::test]
@@ -196,13 +280,13 @@ async fn an_expired_session_keeps_what_was_chosen() {
     // A crop that was selected is kept, too.
     browser.type_text("#selection", "----").await;
     server.clock.advance(server.settings.realm.session_lifetime + Duration::from_secs(1));
-    browser.click("#crop button").await;
+    browser.click("#crop > button").await;
     browser.find("#login-dialog[open]").await;
     browser.type_text("#login-password", PASSWORD).await;
     browser.click("#login-dialog .primary").await;
     browser.wait_for_text("crop-message", "The crop is saved.").await;
     let upload = server.backends.records.upload("1001".parse().unwrap()).await.unwrap().unwrap();
-    assert_eq!(upload.crop.part.unwrap().w, 480);
+    assert_eq!(upload.crop.part.unwrap().w, 72);
 }
 
 #[tokio::test]
@@ -229,17 +313,40 @@ async fn a_user_uploads_crops_and_claims_without_a_script() {
     browser.look("uploaded").await;
     let side = browser.find("input[name=side]").await;
     browser.post(&format!("{side}/clear"), json!({})).await;
-    browser.type_text("input[name=side]", "200").await;
-    browser.click("#crop button").await;
+    browser.type_text("input[name=side]", "60").await;
+    browser.click("#crop > button").await;
     browser.wait_for_text("notice", "The crop is saved.").await;
+    browser.look("cropped").await;
+    browser.click("[value=contain]").await;
+    browser.click("#crop > button").await;
+    browser.wait_for_text("notice", "The crop is saved.").await;
+    assert_eq!(browser.property("[value=contain]", "checked").await, true, "the form shows the crop");
+    let upload = server.backends.records.upload("1001".parse().unwrap()).await.unwrap().unwrap();
+    assert_eq!((upload.crop.part, upload.crop.fit), (None, CropFit::Contain));
+    browser.click("[value=square]").await;
+    let side = browser.find("input[name=side]").await;
+    browser.post(&format!("{side}/clear"), json!({})).await;
+    browser.type_text("input[name=side]", "60").await;
+    browser.click("#crop > button").await;
+    browser.find("input[name=side][value='60']").await;
+    // The list leads to the picture, too.
     browser.click("#uploads a").await;
     browser.wait_for_text("notice", "").await;
     browser.click("#claim button").await;
     browser.wait_for_text("notice", "The picture is now your avatar.").await;
     browser.find("#editor[hidden]").await;
     let upload = server.backends.records.upload("1001".parse().unwrap()).await.unwrap().unwrap();
-    assert_eq!(upload.crop.part.map(|crop| (crop.w, crop.h)), Some((200, 200)));
+    assert_eq!(upload.crop.part.map(|crop| (crop.w, crop.h)), Some((60, 60)));
     assert!(upload.claim.is_some());
+    browser.click("#remove-avatar button").await;
+    browser.wait_for_text("notice", "Your avatar is removed.").await;
+    browser.type_text("#file", PICTURE).await;
+    browser.click("#upload button").await;
+    browser.wait_for_text("notice", uploaded).await;
+    browser.click("form[action='/page/discard'] button").await;
+    browser.wait_for_text("notice", "The picture is discarded.").await;
+    let upload = server.backends.records.upload("1002".parse().unwrap()).await.unwrap().unwrap();
+    assert_eq!(upload.state, UploadState::Expired);
     browser.click("header form button").await;
     browser.wait_for_text("notice", "You are logged out.").await;
     browser.look("login").await;

@@ -49,7 +49,7 @@ async fn from_the_login_to_the_avatar_by_forms_alone() {
         .unwrap();
     assert!(answer.text().await.unwrap().contains(">1001</body>"));
     let page = jane.get("/?picture=1001").await.text().await.unwrap();
-    assert!(page.contains("src=\"/api/dropbox/pictures/1001?size=512\""));
+    assert!(page.contains("src=\"/api/dropbox/pictures/1001?size=512&amp;space=picture\""));
 
     let crop = [(field.as_str(), jane.csrf.as_str()), ("picture", "1001"), ("x", "10"), ("y", "10"), ("side", "100")];
     let cropped = submit(jane.request_without_csrf(Method::POST, "/page/crop"), &crop).await;
@@ -58,7 +58,7 @@ async fn from_the_login_to_the_avatar_by_forms_alone() {
     assert_eq!(bare.status(), 401);
     let empty_crop = [crop[0], crop[1], ("x", "10"), ("y", "10"), ("side", "0")];
     assert_eq!(submit(jane.request_without_csrf(Method::POST, "/page/crop"), &empty_crop).await.status(), 400);
-    let whole = [crop[0], crop[1], ("whole", "1")];
+    let whole = [crop[0], crop[1], ("part", "contain")];
     assert_eq!(submit(jane.request_without_csrf(Method::POST, "/page/crop"), &whole).await.status(), 303);
 
     let claimed = submit(jane.request_without_csrf(Method::POST, "/page/claim"), &crop[..2]).await;

@@ -3,7 +3,7 @@
 
 use std::str::FromStr;
 
-use crate::upload::UnknownValue;
+use crate::unknown_value::UnknownValue;
 
 /// One of the four backends, named after its section in the settings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::rotation::Rotation;
-use crate::upload::UnknownValue;
+use crate::unknown_value::UnknownValue;
 
 /// The side in pixels of [`CropSpace::Square`] (`docs/contracts/dropbox.md`, 4.1).
 pub const CROP_SPACE: u32 = 512;

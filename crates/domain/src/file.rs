@@ -6,7 +6,8 @@ use std::str::FromStr;
 use jiff::Timestamp;
 
 use crate::random::random_id;
-use crate::upload::{UnknownValue, Upload, UploadId};
+use crate::unknown_value::UnknownValue;
+use crate::upload::{Upload, UploadId};
 
 /// A file's id: opaque, 1 to 64 letters, digits, hyphens and underscores.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -17,7 +17,8 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::queue_name::QueueName;
-use crate::upload::{JobId, UnknownValue, UploadId};
+use crate::unknown_value::UnknownValue;
+use crate::upload::{JobId, UploadId};
 use crate::variant_name::VariantName;
 
 /// A piece of work on one upload.

@@ -31,6 +31,7 @@ mod rotation;
 mod routing;
 mod secret;
 mod staged;
+mod unknown_value;
 mod upload;
 mod variant_name;
 
@@ -57,7 +58,8 @@ pub use rotation::Rotation;
 pub use routing::Routing;
 pub use secret::Secret;
 pub use staged::Staged;
+pub use unknown_value::UnknownValue;
 pub use upload::{
-    Claim, InvalidUploadId, JobId, Resource, Service, UnknownValue, Upload, UploadId, UploadKind, UploadState, Variant,
+    Claim, InvalidUploadId, JobId, Resource, Service, Upload, UploadId, UploadKind, UploadState, Variant,
 };
 pub use variant_name::{InvalidVariantName, VariantName};

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::upload::UnknownValue;
+use crate::unknown_value::UnknownValue;
 
 /// The queues: one for each kind of work, so that each is scaled separately, and two for jobs that would delay other
 /// users. [`Routing`](crate::Routing) chooses the queue of a job when the job is admitted, and the job's row keeps it.

@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::upload::UnknownValue;
+use crate::unknown_value::UnknownValue;
 
 /// A clockwise turn by a multiple of 90 degrees.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

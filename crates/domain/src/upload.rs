@@ -11,6 +11,7 @@ use uuid::Uuid;
 use crate::crop::{Crop, UNCROPPED_GENERATION};
 use crate::media::Media;
 use crate::reason::Reason;
+use crate::unknown_value::UnknownValue;
 use crate::variant_name::VariantName;
 
 /// The number of an upload: a `long` from 1 to 2^53 - 1. The records give numbers from 1001 on
@@ -132,11 +133,6 @@ impl FromStr for UploadKind {
         Self::ALL.into_iter().find(|kind| kind.as_str() == text).ok_or_else(|| UnknownValue(text.to_owned()))
     }
 }
-
-/// A name in the records that this version of the program does not know, because a newer version wrote it.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("\"{0}\" stands in the records, and this version of cloakroom does not know what it means")]
-pub struct UnknownValue(pub String);
 
 /// The resource that an upload was claimed for, or whose avatar is requested: `{service}/{ID}` of the contract, the
 /// ID without the federation member.

@@ -27,7 +27,7 @@ const list = new UploadList({
   list: $("uploads"),
   more: $("more"),
   message: $("uploads-message"),
-  onEdit: (upload) => editor.open(upload),
+  onEdit: (upload, onSlow) => editor.open(upload, onSlow),
   onUse: (upload, onSlow) => editor.use(upload, onSlow),
   onDiscarded: (upload) => {
     if (editor.isOpenFor(upload)) editor.close();
@@ -74,4 +74,4 @@ $("remove-avatar").addEventListener("submit", (event) => {
 });
 
 await list.reload();
-if (page.picture) editor.open({ id: Number(page.picture), label: page.label }).catch((error) => showMessage($("message"), error.message));
+if (page.picture) editor.open({ id: Number(page.picture) }).catch((error) => showMessage($("message"), error.message));

@@ -55,7 +55,7 @@ export class UploadList {
       buttons.append(made, " ");
     };
     if (usable) {
-      button("Crop", () => this.onEdit(upload));
+      button("Crop", (onSlow) => this.onEdit(upload, onSlow));
       button("Use as my avatar", (onSlow) => this.onUse(upload, onSlow));
     }
     if (usable || upload.state === "accepted") button("Discard", (onSlow) => this.discard(upload, onSlow));
